@@ -1,0 +1,20 @@
+"""ComfyUI-LoRA-Rack: the door the host comes in by."""
+
+from .nodes.load import LoraRackLoad
+from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
+
+NODE_CLASS_MAPPINGS = {
+    "LoraRackLoad": LoraRackLoad,
+    "LoraRackAdd": LoraRackAdd,
+    "LoraRackStack": LoraRackStack,
+    "LoraRackApply": LoraRackApply,
+}
+
+NODE_DISPLAY_NAME_MAPPINGS = {
+    "LoraRackLoad": "Load LoRA",
+    "LoraRackAdd": "Add LoRA to Stack",
+    "LoraRackStack": "LoRA Rack",
+    "LoraRackApply": "Apply LoRA Stack",
+}
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

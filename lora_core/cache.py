@@ -1,0 +1,70 @@
+"""A cache bounded in bytes, safe to share between threads."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class CacheUse:
+    """What a cache holds and how often it helped."""
+
+    bytes_held: int
+    bytes_allowed: int
+    entries: int
+    hits: int
+    misses: int
+
+
+class ByteCache(Generic[K, V]):
+    """Keeps the values used last, as many as fit into `max_bytes`.
+
+    A value larger than the whole cache is handed out and not kept.
+    """
+
+    def __init__(self, max_bytes: int, size_of: Callable[[V], int]) -> None:
+        self.max_bytes = max_bytes
+        self._size_of = size_of
+        self._values: OrderedDict[K, V] = OrderedDict()
+        self._held = 0
+        self._hits = 0
+        self._misses = 0
+        self._lock = threading.RLock()
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The value of `key`, made by `make` when it is not held; errors of `make` pass through."""
+        with self._lock:
+            if key in self._values:
+                self._hits += 1
+                self._values.move_to_end(key)
+                return self._values[key]
+            self._misses += 1
+            value = make()
+            self._keep(key, value)
+            return value
+
+    def discard(self, unwanted: Callable[[K], bool]) -> None:
+        """Forget every key for which `unwanted` is true."""
+        with self._lock:
+            for key in [key for key in self._values if unwanted(key)]:
+                self._held -= self._size_of(self._values.pop(key))
+
+    @property
+    def use(self) -> CacheUse:
+        """A snapshot for the report."""
+        with self._lock:
+            return CacheUse(self._held, self.max_bytes, len(self._values), self._hits, self._misses)
+
+    def _keep(self, key: K, value: V) -> None:
+        self._values[key] = value
+        self._held += self._size_of(value)
+        while self._held > self.max_bytes and self._values:
+            _, dropped = self._values.popitem(last=False)
+            self._held -= self._size_of(dropped)

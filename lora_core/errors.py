@@ -1,0 +1,96 @@
+"""Every error this package raises on purpose, in one tree.
+
+    RackError
+    ├── FileError              a LoRA file that cannot be used: names the file, the key, the way out
+    │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
+    │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
+    ├── BadStackText           the text of a stack: line, column, what was found and what was expected
+    ├── UnresolvedLora         a name that does not mean exactly one file
+    │   ├── MissingLora        no file of that name; the nearest names
+    │   └── AmbiguousLora      several files of that name; all of them
+    └── FitError               a LoRA that does not belong on this model
+        ├── NothingMatches     not one of its layers is in the model
+        └── ShapeMismatch      a layer is there, with another shape
+
+Messages say what is wrong, where, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class RackError(Exception):
+    """Base of all errors of this package. Its text is meant for the person at the graph."""
+
+
+class FileError(RackError):
+    """A LoRA file that cannot be used."""
+
+    def __init__(self, path: Path | str, problem: str, remedy: str, key: str | None = None) -> None:
+        self.path = Path(path)
+        self.key = key
+        self.problem = problem
+        self.remedy = remedy
+        where = f"{self.path}, key {key!r}" if key is not None else str(self.path)
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+class BrokenFile(FileError):
+    """The file is damaged or is not the format its name claims."""
+
+
+class NotALora(FileError):
+    """The file is sound but holds no LoRA."""
+
+
+class BadStackText(RackError):
+    """The text of a stack does not follow the grammar. Line and column count from 1."""
+
+    def __init__(self, line: int, column: int, found: str, expected: str) -> None:
+        self.line = line
+        self.column = column
+        self.found = found
+        self.expected = expected
+        super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
+
+
+class UnresolvedLora(RackError):
+    """A name that does not mean exactly one file."""
+
+    def __init__(self, name: str, candidates: Sequence[str], message: str) -> None:
+        self.name = name
+        self.candidates = tuple(candidates)
+        super().__init__(message)
+
+
+class MissingLora(UnresolvedLora):
+    """No file has this name. `candidates` are the nearest names there are."""
+
+    def __init__(self, name: str, candidates: Sequence[str]) -> None:
+        if candidates:
+            hint = f"Nearest names: {', '.join(candidates)}"
+        else:
+            hint = "No name comes near it; put the file into a loras folder and refresh"
+        super().__init__(name, candidates, f"no LoRA is called {name!r}. {hint}")
+
+
+class AmbiguousLora(UnresolvedLora):
+    """Several files have this name. `candidates` are all of them."""
+
+    def __init__(self, name: str, candidates: Sequence[str]) -> None:
+        listed = ", ".join(candidates)
+        super().__init__(name, candidates, f"{name!r} could be any of: {listed}. Write one of these instead")
+
+
+class FitError(RackError):
+    """A LoRA that does not belong on the connected model."""
+
+
+class NothingMatches(FitError):
+    """Not one layer the LoRA names is in the model or the text encoder."""
+
+
+class ShapeMismatch(FitError):
+    """A layer the LoRA names is in the model, with another shape."""

@@ -1,0 +1,58 @@
+"""Which LoRAs are on and how strong: the data of a rack.
+
+A stack touches no file and no model. grammar.py turns text into one and back, patch.py carries it out.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One LoRA of a stack. `name` is as written; resolve.py says which file it means."""
+
+    name: str
+    strength_model: float = 1.0
+    strength_clip: float = 1.0
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip():
+            raise ValueError(f"a LoRA's name may not be empty or have spaces around it: {self.name!r}")
+        if not (math.isfinite(self.strength_model) and math.isfinite(self.strength_clip)):
+            raise ValueError(f"strengths of {self.name!r} must be finite numbers")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the entry changes anything: switched on, and not zero everywhere."""
+        return self.enabled and (self.strength_model != 0 or self.strength_clip != 0)
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A remark between the entries, kept so that no edit loses it. `text` follows the '#'."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if self.text != self.text.strip() or self.text.startswith("<") or {"\n", "\r"} & set(self.text):
+            raise ValueError(f"a comment is one trimmed line that does not begin with '<': {self.text!r}")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Entries in the order they are applied, and the comments between them."""
+
+    rows: tuple[Entry | Comment, ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries alone, those switched off included."""
+        return tuple(row for row in self.rows if isinstance(row, Entry))
+
+    @property
+    def active(self) -> tuple[Entry, ...]:
+        """The entries that change anything."""
+        return tuple(entry for entry in self.entries if entry.is_active)

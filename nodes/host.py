@@ -1,0 +1,245 @@
+"""The one door to ComfyUI: its folders, its key maps, its model patcher.
+
+Everything the pack keeps between two queues is here, in three named caches: files read, key maps built,
+factors joined. Their values are never changed, so workflows that run at once cannot see each other's stack.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import comfy.lora
+import comfy.lora_convert
+import comfy.utils
+import folder_paths
+import torch
+from comfy.weight_adapter import WeightAdapterBase
+from torch import Tensor
+
+from ..lora_core.adapters import Reorder, pack, unpack
+from ..lora_core.cache import ByteCache
+from ..lora_core.errors import BrokenFile
+from ..lora_core.files import Stamp, read_file, read_header
+from ..lora_core.key_names import widen
+from ..lora_core.lora import Lora, read_lora
+from ..lora_core.patch import ForeignStep, Fused, KeyMap, Match, Step, Target, fuse, match
+from ..lora_core.resolve import resolve
+from ..lora_core.sidecars import trigger_words
+from ..lora_core.stack import Entry
+from ..lora_core.verdict import Verdict, report
+
+CACHE_BYTES = 2 * 2**30  # each, of files read and of factors joined
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """A file in memory, and its match against each model it has met."""
+
+    lora: Lora
+    matches: weakref.WeakKeyDictionary[KeyMap, Match] = field(default_factory=weakref.WeakKeyDictionary)
+
+
+_FILES: ByteCache[Stamp, _Loaded] = ByteCache(CACHE_BYTES, lambda loaded: loaded.lora.size)
+_FUSED: ByteCache[tuple[KeyMap, tuple[Stamp, ...]], Fused] = ByteCache(CACHE_BYTES, lambda fused: fused.size)
+_KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
+
+
+# Names and files
+
+
+def lora_names() -> list[str]:
+    """Every LoRA the host lists, as it spells them."""
+    names: list[str] = folder_paths.get_filename_list("loras")
+    return names
+
+
+def resolve_name(name: str) -> str:
+    """The host's spelling of a name. Raises MissingLora or AmbiguousLora."""
+    return resolve(name, lora_names())
+
+
+def lora_path(name: str) -> Path:
+    """Where a LoRA lies. Raises MissingLora or AmbiguousLora."""
+    return Path(folder_paths.get_full_path_or_raise("loras", resolve_name(name)))
+
+
+def fingerprint(names: Sequence[str]) -> str:
+    """Changes whenever one of the files does, for IS_CHANGED."""
+    stamps = [Stamp.of(lora_path(name)) for name in names]
+    return " ".join(f"{stamp.path}:{stamp.size}:{stamp.mtime_ns}" for stamp in stamps)
+
+
+def words_of(name: str) -> str:
+    """The trigger words of a LoRA, joined as a prompt would hold them."""
+    path = lora_path(name)
+    metadata = read_header(path).metadata if path.suffix.lower() == ".safetensors" else {}
+    return ", ".join(trigger_words(path, metadata))
+
+
+def _load(name: str) -> _Loaded:
+    stamp = Stamp.of(lora_path(name))
+    _FILES.discard(lambda held: held.path == stamp.path and held != stamp)
+    return _FILES.get(
+        stamp, lambda: _Loaded(read_lora(read_file(stamp.path), comfy.lora_convert.convert_lora))
+    )
+
+
+# Key maps
+
+
+def _key_map(module: torch.nn.Module, names_of: Callable[..., Mapping[str, Any]]) -> KeyMap:
+    """The layer names of a model, built once per loaded model: the host walks the whole state dict for it."""
+    known = _KEY_MAPS.get(module)
+    if known is None:
+        # A fresh dict always: the host's functions have a mutable default that remembers earlier models.
+        names = {name: _target(value) for name, value in names_of(module, {}).items()}
+        # Packed weights (NF4 and the like) do not show the shape they stand for.
+        shapes = {k: tuple(t.shape) for k, t in module.state_dict().items() if t.is_floating_point()}
+        known = _KEY_MAPS[module] = KeyMap(widen(names), shapes)
+    return known
+
+
+def _target(value: Any) -> Target:
+    return Target(value) if isinstance(value, str) else Target(*value)
+
+
+def _host_key(target: Target) -> Any:
+    if target.function is not None:
+        return (target.key, target.offset, target.function)
+    return target.key if target.offset is None else (target.key, target.offset)
+
+
+# Patching
+
+
+class FusedAdapter(WeightAdapterBase):  # type: ignore[misc]  # the host ships no types
+    """All our steps of one weight, as one adapter of the host's.
+
+    All state is in `weights`, one (strength, packed adapter) per step and at the end whether the target
+    reorders changes: newer hosts rebuild adapters as `type(a)(a.loaded_keys, moved weights)`.
+    """
+
+    name = "lora_rack"
+
+    def __init__(self, loaded_keys: set[str], weights: tuple[Any, ...]) -> None:
+        self.loaded_keys = loaded_keys
+        self.weights = weights
+
+    def calculate_weight(
+        self,
+        weight: Tensor,
+        key: str,
+        strength: float,
+        strength_model: float,
+        offset: tuple[int, int, int] | None,
+        function: Reorder,
+        intermediate_dtype: torch.dtype = torch.float32,
+        original_weight: Any = None,
+    ) -> Tensor:
+        """Take the steps in order; the host has applied `strength_model` and `offset` already."""
+        *steps, has_function = self.weights
+        # The host passes an identity where the target has no function; knowing better saves a temporary.
+        reorder = function if has_function else None
+        for step_strength, packed in steps:
+            weight = unpack(packed).apply(weight, strength * step_strength, intermediate_dtype, reorder)
+        return weight
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What LoraRackApply gives back."""
+
+    model: Any
+    clip: Any
+    report: str
+
+
+def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect: bool = True) -> Applied:
+    """Patch clones of a model and of a text encoder (either may be None) with a stack.
+
+    Files are read and judged before anything is patched, so an error leaves nothing half done. Raises
+    UnresolvedLora, FileError, or with `require_effect` FitError for an entry that does not fit.
+    """
+    active = [entry for entry in entries if entry.is_active]
+    model_map = _key_map(model.model, comfy.lora.model_lora_keys_unet) if model is not None else None
+    clip_map = _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip) if clip is not None else None
+    verdicts = _judge(active, model_map, clip_map)
+    if require_effect:
+        for verdict in verdicts:
+            verdict.require_effect()
+    if model is not None and model_map is not None:
+        model = model.clone()
+        found = [(v.entry.strength_model, v.model) for v in verdicts if v.model]
+        _add_patches(model, _patches(model_map, found))
+    if clip is not None and clip_map is not None:
+        clip = clip.clone()
+        found = [(v.entry.strength_clip, v.clip) for v in verdicts if v.clip]
+        _add_patches(clip, _patches(clip_map, found))
+    return Applied(model, clip, report(verdicts, _FILES.use))
+
+
+def _judge(entries: Sequence[Entry], model_map: KeyMap | None, clip_map: KeyMap | None) -> list[Verdict]:
+    progress = comfy.utils.ProgressBar(len(entries))
+    verdicts: list[Verdict] = []
+    for entry in entries:
+        loaded = _load(entry.name)
+        verdicts.append(Verdict(entry, loaded.lora, _match(loaded, model_map), _match(loaded, clip_map)))
+        progress.update(1)
+    return verdicts
+
+
+def _match(loaded: _Loaded, key_map: KeyMap | None) -> Match | None:
+    if key_map is None:
+        return None
+    if key_map not in loaded.matches:
+        loaded.matches[key_map] = match(loaded.lora, key_map)
+    return loaded.matches[key_map]
+
+
+def _patches(key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> dict[Target, list[Step | ForeignStep]]:
+    used = [(strength, matched) for strength, matched in found if strength != 0]
+    matches = [matched for _, matched in used]
+    key = (key_map, tuple(matched.lora.stamp for matched in matches))
+    return _FUSED.get(key, lambda: fuse(matches)).at([strength for strength, _ in used])
+
+
+def _add_patches(patcher: Any, patches: Mapping[Target, Sequence[Step | ForeignStep]]) -> None:
+    """Hand patches to the host, keeping each target's order; one call per place in the order and strength."""
+    values = {target: list(_host_values(target, steps)) for target, steps in patches.items()}
+    for place in range(max((len(items) for items in values.values()), default=0)):
+        calls: dict[float, dict[Any, Any]] = {}
+        for items in values.values():
+            if place < len(items):
+                strength, patch = items[place]
+                calls.setdefault(strength, {}).update(patch)
+        for strength, patch in calls.items():
+            patcher.add_patches(patch, strength)
+
+
+def _host_values(
+    target: Target, steps: Sequence[Step | ForeignStep]
+) -> Iterator[tuple[float, dict[Any, Any]]]:
+    """The patches of one target as the host takes them, with their strengths: ours between its own as one."""
+    key, has_function = _host_key(target), target.function is not None
+    for is_ours, group in groupby(steps, key=lambda step: isinstance(step, Step)):
+        if is_ours:
+            packed = ((step.strength, pack(step.adapter)) for step in group)
+            yield 1.0, {key: FusedAdapter(set(), (*packed, has_function))}
+        else:
+            for step in group:
+                assert isinstance(step, ForeignStep)
+                yield step.strength, _foreign_values(key, step)
+
+
+def _foreign_values(key: Any, step: ForeignStep) -> dict[Any, Any]:
+    tensors = dict(step.adapter.tensors)
+    values: dict[Any, Any] = comfy.lora.load_lora(tensors, {step.layer: key}, log_missing=False)
+    if not values:
+        remedy = "Its format is not one this pack or ComfyUI knows; convert it to a plain LoRA"
+        raise BrokenFile(step.layer, "cannot be applied", remedy, key=next(iter(tensors)))
+    return values

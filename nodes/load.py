@@ -1,0 +1,55 @@
+"""Load LoRA: one LoRA straight onto a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..lora_core.stack import Entry
+from . import host, inputs
+
+
+class LoraRackLoad:
+    """One LoRA onto a model and a text encoder."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = (
+        "Applies one LoRA to a model and, if connected, to its text encoder. Fails if it does not fit."
+    )
+    RETURN_TYPES = ("MODEL", "CLIP", "STRING")
+    RETURN_NAMES = ("MODEL", "CLIP", "trigger_words")
+    OUTPUT_TOOLTIPS = (
+        "The model with the LoRA applied.",
+        "The text encoder with the LoRA applied.",
+        "Words the LoRA answers to, from the files beside it or its header.",
+    )
+    FUNCTION = "load"
+    SEARCH_ALIASES = ("lora", "load lora", "lora loader")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The diffusion model to apply the LoRA to."}),
+                "lora_name": inputs.lora_name(),
+                "strength_model": inputs.strength("diffusion model"),
+                "strength_clip": inputs.strength("text encoder"),
+            },
+            "optional": {
+                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."})
+            },
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, lora_name: str | None) -> bool | str:
+        return inputs.check_lora_name(lora_name)
+
+    @classmethod
+    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
+        return host.fingerprint([lora_name] if lora_name else [])
+
+    def load(
+        self, model: Any, lora_name: str, strength_model: float, strength_clip: float, clip: Any = None
+    ) -> tuple[Any, Any, str]:
+        entry = Entry(lora_name, strength_model, strength_clip)
+        applied = host.apply_stack(model, clip, [entry])
+        return applied.model, applied.clip, host.words_of(lora_name)

@@ -1,0 +1,153 @@
+"""Nodes that build and apply stacks: Add LoRA to Stack, LoRA Rack, Apply LoRA Stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..lora_core.errors import RackError
+from ..lora_core.grammar import parse
+from ..lora_core.stack import Entry
+from . import host, inputs
+from .stack_type import from_wire, to_wire
+
+
+def _named_as_listed(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries under the host's spelling of their names, which other packs' nodes look up too."""
+    return [replace(entry, name=host.resolve_name(entry.name)) for entry in entries]
+
+
+def _words(entries: Sequence[Entry]) -> str:
+    return ", ".join(dict.fromkeys(filter(None, (host.words_of(entry.name) for entry in entries))))
+
+
+class LoraRackAdd:
+    """One more LoRA at the end of a stack."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = "Adds one LoRA to a stack. Chain several; connect strengths to other nodes where you like."
+    RETURN_TYPES = ("LORA_STACK", "STRING")
+    RETURN_NAMES = ("stack", "trigger_words")
+    OUTPUT_TOOLTIPS = ("The stack with this LoRA at its end.", "Words this LoRA answers to.")
+    FUNCTION = "add"
+    SEARCH_ALIASES = ("lora stack", "lora stacker")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "lora_name": inputs.lora_name(),
+                "strength_model": inputs.strength("diffusion model"),
+                "strength_clip": inputs.strength("text encoder"),
+            },
+            "optional": {"stack": inputs.stack()},
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, lora_name: str | None) -> bool | str:
+        return inputs.check_lora_name(lora_name)
+
+    @classmethod
+    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
+        return host.fingerprint([lora_name] if lora_name else [])
+
+    def add(
+        self, lora_name: str, strength_model: float, strength_clip: float, stack: list[Any] | None = None
+    ) -> tuple[list[Any], str]:
+        entries = _named_as_listed([Entry(lora_name, strength_model, strength_clip)])
+        return to_wire(entries, stack), _words(entries)
+
+
+_EXAMPLE = "# one LoRA a line, for example\n# <lora:add_detail:0.8>"
+
+
+class LoraRackStack:
+    """A whole stack as text."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = (
+        "A stack of LoRAs as text, one tag a line: <lora:name:0.8>. A '#' before a tag switches it off."
+    )
+    RETURN_TYPES = ("LORA_STACK", "STRING")
+    RETURN_NAMES = ("stack", "trigger_words")
+    OUTPUT_TOOLTIPS = ("The incoming stack followed by these LoRAs.", "Words these LoRAs answer to.")
+    FUNCTION = "build"
+    SEARCH_ALIASES = ("lora stack", "lora stacker", "power lora", "multi lora")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        tooltip = (
+            "One tag a line, applied from top to bottom. <lora:name:unet=0.8:te=0.3> sets both strengths."
+        )
+        return {
+            "required": {"text": ("STRING", {"multiline": True, "default": _EXAMPLE, "tooltip": tooltip})},
+            "optional": {"stack": inputs.stack()},
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, text: str | None) -> bool | str:
+        """Every row that is on must be readable and name one file; all bad rows are reported at once."""
+        if text is None:  # comes over a wire
+            return True
+        try:
+            entries = parse(text).entries
+        except RackError as error:
+            return str(error)
+        problems = [_problem(row, entry) for row, entry in enumerate(entries, start=1) if entry.enabled]
+        return "\n".join(filter(None, problems)) or True
+
+    @classmethod
+    def IS_CHANGED(cls, text: str | None, **_: Any) -> str:
+        return host.fingerprint([entry.name for entry in parse(text or "").active])
+
+    def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
+        entries = _named_as_listed(parse(text).active)
+        return to_wire(entries, stack), _words(entries)
+
+
+def _problem(row: int, entry: Entry) -> str | None:
+    try:
+        host.resolve_name(entry.name)
+    except RackError as error:
+        return f"row {row}: {error}"
+    return None
+
+
+class LoraRackApply:
+    """A stack onto a model."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = (
+        "Applies a stack to a model and, if connected, to its text encoder, as one patch per weight. "
+        "The report says what became of each LoRA."
+    )
+    RETURN_TYPES = ("MODEL", "CLIP", "STRING")
+    RETURN_NAMES = ("MODEL", "CLIP", "report")
+    OUTPUT_TOOLTIPS = (
+        "The model with the stack applied.",
+        "The text encoder with the stack applied.",
+        "For each LoRA: layers matched, format, rank, and what was left out.",
+    )
+    FUNCTION = "apply"
+    SEARCH_ALIASES = ("lora stack", "apply lora")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        mismatch = (
+            "error: stop when a LoRA does not fit the model. warn: apply what fits and say so in the report."
+        )
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The diffusion model to apply the stack to."}),
+                "stack": inputs.stack(),
+                "mismatch": (["error", "warn"], {"default": "error", "tooltip": mismatch}),
+            },
+            "optional": {
+                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."})
+            },
+        }
+
+    def apply(self, model: Any, stack: list[Any], mismatch: str, clip: Any = None) -> tuple[Any, Any, str]:
+        applied = host.apply_stack(model, clip, from_wire(stack), require_effect=mismatch == "error")
+        return applied.model, applied.clip, applied.report

@@ -1,0 +1,43 @@
+"""LORA_STACK, the wire of the ecosystem: a list of (lora_name, strength_model, strength_clip)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..lora_core.errors import RackError
+from ..lora_core.stack import Entry
+
+
+class StackItem(tuple[str, float, float]):
+    """One entry on the wire: the three values every pack reads, and the whole entry for ours."""
+
+    entry: Entry
+
+    def __new__(cls, values: Iterable[Any], entry: Entry | None = None) -> StackItem:
+        item = super().__new__(cls, values)
+        item.entry = entry if entry is not None else Entry(*item)
+        return item
+
+
+def to_wire(entries: Sequence[Entry], before: Sequence[Any] | None) -> list[Any]:
+    """The incoming stack, if any, followed by the active entries."""
+    items = [StackItem((e.name, e.strength_model, e.strength_clip), e) for e in entries if e.is_active]
+    return [*(before or ()), *items]
+
+
+def from_wire(stack: Sequence[Any]) -> list[Entry]:
+    """The entries of a stack, whoever made it. Raises RackError, naming the place, for what is no stack."""
+    entries: list[Entry] = []
+    for place, item in enumerate(stack, start=1):
+        if isinstance(item, StackItem):
+            entries.append(item.entry)
+            continue
+        try:
+            name, strength_model, strength_clip = item
+            if name not in (None, "None"):  # what other packs send for an empty slot
+                entries.append(Entry(str(name), float(strength_model), float(strength_clip)))
+        except (TypeError, ValueError) as error:
+            shape = "(lora_name, strength_model, strength_clip)"
+            raise RackError(f"item {place} of the LoRA stack is {item!r}, not {shape}: {error}") from None
+    return entries

@@ -1,0 +1,146 @@
+"""Random models with the true key layouts of real families, small enough for two cores.
+
+Shapes come from the host's own network classes on the meta device, the model from the host's own detection
+of the resulting state dict, so every key map under test is the real one. Reduced where the host still
+recognises the family: SD1.5 in width, SDXL as its smallest sibling (Segmind Vega), SD3 and Flux in depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import comfy.ops
+import comfy.sd
+import comfy.sd1_clip
+import torch
+from comfy.ldm.flux.model import Flux
+from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
+from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from torch import Tensor
+
+_OPERATIONS = {"operations": comfy.ops.disable_weight_init, "device": "meta", "dtype": torch.float32}
+
+# The numbers of the host's comfy/model_detection.py, `unet_config_from_diffusers_unet`.
+_UNET = {
+    "image_size": 32,
+    "in_channels": 4,
+    "out_channels": 4,
+    "model_channels": 320,
+    "use_spatial_transformer": True,
+    "legacy": False,
+}
+_SD15 = {
+    **_UNET,
+    "num_res_blocks": [2, 2, 2, 2],
+    "channel_mult": [1, 1, 1, 1],
+    "transformer_depth": [1, 1, 1, 1, 1, 1, 0, 0],
+    "transformer_depth_middle": 1,
+    "transformer_depth_output": [1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0],
+    "context_dim": 768,
+    "num_heads": 8,
+}
+_SDXL_VEGA = {
+    **_UNET,
+    "num_res_blocks": [2, 2, 2],
+    "channel_mult": [1, 1, 1],
+    "transformer_depth": [0, 0, 1, 1, 2, 2],
+    "transformer_depth_middle": -1,
+    "transformer_depth_output": [0, 0, 0, 1, 1, 1, 2, 2, 2],
+    "context_dim": 2048,
+    "num_head_channels": 64,
+    "use_linear_in_transformer": True,
+    "num_classes": "sequential",
+    "adm_in_channels": 2816,
+}
+_SD3_DEPTH = 4  # the width is 64 · depth
+_FLUX = {
+    "image_model": "flux",
+    "in_channels": 16,
+    "out_channels": 16,
+    "vec_in_dim": 768,
+    "context_in_dim": 4096,
+    "hidden_size": 3072,
+    "mlp_ratio": 4.0,
+    "num_heads": 24,
+    "depth": 1,
+    "depth_single_blocks": 1,
+    "axes_dim": [16, 56, 56],
+    "theta": 10000,
+    "patch_size": 2,
+    "qkv_bias": True,
+    "guidance_embed": True,
+}
+
+
+def _mmdit() -> torch.nn.Module:
+    width = 64 * _SD3_DEPTH
+    return MMDiT(
+        input_size=None,
+        patch_size=2,
+        in_channels=16,
+        depth=_SD3_DEPTH,
+        adm_in_channels=2048,
+        context_embedder_config={
+            "target": "torch.nn.Linear",
+            "params": {"in_features": 4096, "out_features": width},
+        },
+        pos_embed_max_size=16,
+        num_patches=256,
+        **_OPERATIONS,
+    )
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A family: its network on the meta device, and which spellings its LoRAs come in."""
+
+    name: str
+    network: Callable[[], torch.nn.Module]
+    has_clip: bool = False
+    peft_prefix: str = "diffusion_model."
+
+    def state_dict(self, dtype: torch.dtype, seed: int = 0) -> dict[str, Tensor]:
+        """A checkpoint of random weights."""
+        generator = torch.Generator().manual_seed(seed)
+        shapes = {f"model.diffusion_model.{k}": v.shape for k, v in self.network().state_dict().items()}
+        if self.has_clip:
+            clip = comfy.sd1_clip.SD1ClipModel(device="meta")
+            names = {k.removeprefix("clip_l."): v.shape for k, v in clip.state_dict().items()}
+            shapes |= {f"cond_stage_model.{k}": shape for k, shape in names.items()}
+        return {k: _random(shape, dtype, generator) for k, shape in shapes.items()}
+
+
+def _random(shape: torch.Size, dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    # A random tile repeated: drawing half a billion numbers would take longer than every test.
+    tile = torch.randn(min(shape.numel(), 2**20), generator=generator).mul_(0.05)
+    copies = -(-shape.numel() // max(tile.numel(), 1))
+    return tile.repeat(copies)[: shape.numel()].view(shape).to(dtype)
+
+
+LAYOUTS: Mapping[str, Layout] = {
+    layout.name: layout
+    for layout in (
+        Layout("sd15", lambda: UNetModel(**_SD15, **_OPERATIONS), has_clip=True),
+        Layout("sdxl", lambda: UNetModel(**_SDXL_VEGA, **_OPERATIONS)),
+        Layout("sd3", _mmdit, peft_prefix="transformer."),
+        Layout("flux", lambda: Flux(**_FLUX, **_OPERATIONS), peft_prefix="transformer."),
+    )
+}
+
+
+@lru_cache(maxsize=1)  # the largest is 2 GB
+def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
+    """The host's ModelPatcher and CLIP (None where the layout has none) of a layout, in `dtype`."""
+    layout = LAYOUTS[name]
+    options = {"dtype": dtype}
+    model, clip, _, _ = comfy.sd.load_state_dict_guess_config(
+        layout.state_dict(dtype),
+        output_vae=False,
+        output_clip=layout.has_clip,
+        model_options=options,
+        te_model_options=options,
+    )
+    return model, clip
