@@ -45,9 +45,12 @@ def _as_stem(path: str) -> tuple[str, ...]:
 
 
 def _nearest(wanted: str, available: Sequence[str]) -> list[str]:
+    paths = {name: PurePosixPath(_neutral(name)) for name in available}
     by_stem: dict[str, list[str]] = {}
-    for name in available:
-        by_stem.setdefault(PurePosixPath(_neutral(name)).stem.lower(), []).append(name)
-    stem = PurePosixPath(wanted).name.lower()
-    close = difflib.get_close_matches(stem, by_stem, n=_NEAREST, cutoff=0.5)
+    for name, path in paths.items():
+        by_stem.setdefault(path.stem.lower(), []).append(name)
+    last = PurePosixPath(wanted)
+    has_extension = last.suffix in {path.suffix for path in paths.values()}  # "v1.5" has none
+    stem = last.stem if has_extension else last.name
+    close = difflib.get_close_matches(stem.lower(), by_stem, n=_NEAREST, cutoff=0.6)
     return [name for key in close for name in by_stem[key]][:_NEAREST]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 
 from .cache import CacheUse
@@ -45,7 +45,7 @@ class Verdict:
         if not self.matched:
             example = next(iter(self.lora.layers))
             raise NothingMatches(
-                f"{self.entry.name}: none of its {len(self.lora.layers)} layers is in the connected "
+                f"{self.entry.name}: none of its {_count(self.lora.layers, 'layer')} is in the connected "
                 f"{self._parts()} (its first layer is {example!r}). It was made for another kind of model: "
                 "connect a model of its family, or take the LoRA out"
             )
@@ -57,14 +57,14 @@ class Verdict:
             strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"
         lines = [f"{self.entry.name} at {strengths}: {self._counts()}; {self._format()}"]
         if self.misfits:
-            lines.append(f"  left out, {len(self.misfits)} of another shape: {self.misfits[0]}")
+            count = _count(self.misfits, "layer")
+            lines.append(f"  left out for another shape: {count}, such as {self.misfits[0]}")
         if self.unmatched:
-            lines.append(
-                f"  not in the {self._parts()}: {len(self.unmatched)} layers, such as {self.unmatched[0]}"
-            )
+            count = _count(self.unmatched, "layer")
+            lines.append(f"  not in the {self._parts()}: {count}, such as {self.unmatched[0]}")
         if self.lora.unknown_keys:
-            count = len(self.lora.unknown_keys)
-            lines.append(f"  not a LoRA's: {count} keys, such as {self.lora.unknown_keys[0]}")
+            count = _count(self.lora.unknown_keys, "key")
+            lines.append(f"  not a LoRA's: {count}, such as {self.lora.unknown_keys[0]}")
         return "\n".join(lines)
 
     def _parts(self) -> str:
@@ -87,7 +87,7 @@ class Verdict:
             low, high = min(ranks), max(ranks)
             named.append(f"LoRA, rank {low}" if low == high else f"LoRA, ranks {low} to {high}")
         if self.lora.foreign_count:
-            named.append(f"{self.lora.foreign_count} layers through ComfyUI's own adapters")
+            named.append(f"{_count(range(self.lora.foreign_count), 'layer')} through ComfyUI's own adapters")
         return "; ".join(named)
 
 
@@ -95,5 +95,9 @@ def report(verdicts: Sequence[Verdict], cache: CacheUse) -> str:
     """The verdicts of a whole stack, then what the file cache holds."""
     lines = [verdict.describe() for verdict in verdicts] or ["nothing to apply: every entry is off or at 0"]
     held, allowed = cache.bytes_held / 2**20, cache.bytes_allowed / 2**20
-    lines.append(f"file cache: {cache.entries} files, {held:.0f} of {allowed:.0f} MiB")
+    lines.append(f"file cache: {_count(range(cache.entries), 'file')}, {held:.0f} of {allowed:.0f} MiB")
     return "\n".join(lines)
+
+
+def _count(items: Sized, noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -66,3 +66,5 @@ def test_the_nearest_names_are_named() -> None:
         resolve("folder/add_detial.safetensors", POSIX)
     with pytest.raises(MissingLora, match="put the file into a loras folder"):
         resolve("zzzz", POSIX)
+    with pytest.raises(MissingLora, match=r"styles/ink\.safetensors"):
+        resolve("inq.safetensors", POSIX)
