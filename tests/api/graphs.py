@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from tools.dev.host_client import HostClient, Json, saved_files
+from tools.dev.host_client import HostClient, Json
 
 Link = list[Any]
 
@@ -50,13 +50,13 @@ class Family:
         return [graph.add("UNETLoader", unet_name=file, weight_dtype="default"), 0], None
 
     def picture(self, graph: Graph, model: Link, clip: Link | None, seed: int = 1) -> None:
-        """Sample two steps and save the latent as a picture."""
+        """Sample one step and save the latent as a picture."""
         if clip is None:
             positive = [graph.add("FixtureConditioning", width=self.width, pooled=self.pooled, seed=1), 0]
         else:
             positive = [graph.add("CLIPTextEncode", clip=clip, text="a lake"), 0]
         latent = [graph.add(self.channels_latent, width=64, height=64, batch_size=1), 0]
-        samples = [sample(graph, model, positive, positive, latent, seed, steps=2, cfg=1.0), 0]
+        samples = [sample(graph, model, positive, positive, latent, seed, steps=1, cfg=1.0), 0]
         picture = [graph.add("FixtureLatentPicture", samples=samples), 0]
         graph.add("SaveImage", images=picture, filename_prefix=self.name)
 
@@ -136,13 +136,14 @@ def host_chain(
 
 
 def pictures(client: HostClient, graph: Graph) -> list[np.ndarray]:
-    """Run a graph and read the pictures it saved, as integers (H, W, 3)."""
-    entry = client.run(graph.nodes)
-    files = [client.view(file.filename, file.subfolder, file.type) for file in saved_files(entry)]
+    """Run a graph and read the pictures it saved, in the order of its nodes, as integers (H, W, 3)."""
+    outputs = client.run(graph.nodes)["outputs"]
+    images = [image for node in graph.nodes if node in outputs for image in outputs[node].get("images", [])]
+    files = [client.view(image["filename"], image["subfolder"], image["type"]) for image in images]
     return [np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), dtype=np.int16) for data in files]
 
 
 def texts(client: HostClient, graph: Graph) -> list[str]:
     """Run a graph and read what its PreviewAny nodes show."""
     outputs = client.run(graph.nodes)["outputs"]
-    return [text for output in outputs.values() for text in output.get("text", [])]
+    return [text for node in graph.nodes if node in outputs for text in outputs[node].get("text", [])]

@@ -1,56 +1,27 @@
-"""The host ring: the real ComfyUI in this process, the pack loaded the way the host loads it.
-
-The repository's root must not be on sys.path here: its folder `nodes` would hide the host's module.
-"""
+"""The host ring: the real ComfyUI in this process, with the pack loaded."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import in_host
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-HOST = Path(os.environ["RACK_HOST_DIR"])
-
-sys.path[:] = [str(HOST)] + [p for p in sys.path if Path(p or ".").resolve() != ROOT]
-_arguments, sys.argv = sys.argv, ["host", "--cpu"]
-import comfy.options  # noqa: E402
-
-comfy.options.enable_args_parsing()
-import comfy.cli_args  # noqa: E402
-
-sys.argv = _arguments
+in_host.enter_host()
 
 import folder_paths  # noqa: E402
-
-
-def _load_pack() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "lora_rack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["lora_rack"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-PACK = _load_pack()
 
 
 @pytest.fixture(scope="session")
 def pack() -> ModuleType:
     """The pack's root module."""
-    return PACK
+    return in_host.load_pack()
 
 
 @pytest.fixture
-def lora_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def lora_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The only loras folder the host knows during a test."""
     folder = tmp_path / "loras"
     folder.mkdir()

@@ -21,7 +21,7 @@ from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
 from torch import Tensor
 
-_OPERATIONS = {"operations": comfy.ops.disable_weight_init, "device": "meta", "dtype": torch.float32}
+OPERATIONS = {"operations": comfy.ops.disable_weight_init, "device": "meta", "dtype": torch.float32}
 
 # The numbers of the host's comfy/model_detection.py, `unet_config_from_diffusers_unet`.
 _UNET = {
@@ -42,6 +42,7 @@ _SD15 = {
     "context_dim": 768,
     "num_heads": 8,
 }
+SD15_FULL = {**_SD15, "channel_mult": [1, 2, 4, 4]}
 _SDXL_VEGA = {
     **_UNET,
     "num_res_blocks": [2, 2, 2],
@@ -89,7 +90,7 @@ def _mmdit() -> torch.nn.Module:
         },
         pos_embed_max_size=16,
         num_patches=256,
-        **_OPERATIONS,
+        **OPERATIONS,
     )
 
 
@@ -123,10 +124,10 @@ def _random(shape: torch.Size, dtype: torch.dtype, generator: torch.Generator) -
 LAYOUTS: Mapping[str, Layout] = {
     layout.name: layout
     for layout in (
-        Layout("sd15", lambda: UNetModel(**_SD15, **_OPERATIONS), has_clip=True),
-        Layout("sdxl", lambda: UNetModel(**_SDXL_VEGA, **_OPERATIONS)),
+        Layout("sd15", lambda: UNetModel(**_SD15, **OPERATIONS), has_clip=True),
+        Layout("sdxl", lambda: UNetModel(**_SDXL_VEGA, **OPERATIONS)),
         Layout("sd3", _mmdit, peft_prefix="transformer."),
-        Layout("flux", lambda: Flux(**_FLUX, **_OPERATIONS), peft_prefix="transformer."),
+        Layout("flux", lambda: Flux(**_FLUX, **OPERATIONS), peft_prefix="transformer."),
     )
 }
 
