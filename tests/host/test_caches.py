@@ -1,0 +1,98 @@
+"""What is kept between two queues, and what never leaks from one to the other."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import comfy.lora
+import layouts
+import lora_files
+import pytest
+import torch
+from patching import our_stack, patched_weights
+from test_equality import kohya_tensors
+
+
+@pytest.fixture
+def rows(lora_folder: Path) -> list[tuple[str, float, float]]:
+    model, _ = layouts.load("sd3", torch.float32)
+    for seed in range(3):
+        lora_files.save(lora_folder / f"{seed}.safetensors", kohya_tensors("sd3", model, None, seed))
+    return [(f"{seed}.safetensors", 1.0, 1.0) for seed in range(3)]
+
+
+def test_a_stack_applied_again_reads_no_file_and_maps_no_key(
+    pack: Any, rows: list[tuple[str, float, float]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = layouts.load("sd3", torch.float32)
+    host = pack.nodes.host
+    calls: list[str] = []
+    for module, name in (
+        (host, "read_file"),
+        (host, "match"),
+        (host, "fuse"),
+        (comfy.lora, "model_lora_keys_unet"),
+    ):
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *a, _f=original, _n=name: (calls.append(_n), _f(*a))[1])
+    first, _, _ = our_stack(pack, model, None, rows)
+    assert calls.count("read_file") == 3
+    assert calls.count("match") == 3
+    calls.clear()
+    again, _, _ = our_stack(pack, model, None, rows)
+    our_stack(pack, model, None, [(name, 0.3, 0.3) for name, _, _ in rows])  # new strengths, the same factors
+    assert calls == []
+    once, twice = patched_weights(first), patched_weights(again)
+    assert all(torch.equal(once[key], twice[key]) for key in once)
+
+
+def test_a_file_replaced_on_disk_is_read_again(
+    pack: Any, rows: list[tuple[str, float, float]], lora_folder: Path
+) -> None:
+    model, _ = layouts.load("sd3", torch.float32)
+    before = patched_weights(our_stack(pack, model, None, rows[:1])[0])
+    path = lora_files.save(lora_folder / "0.safetensors", kohya_tensors("sd3", model, None, 6))
+    os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+    after = patched_weights(our_stack(pack, model, None, rows[:1])[0])
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+def test_two_stacks_on_one_model_do_not_see_each_other(
+    pack: Any, rows: list[tuple[str, float, float]]
+) -> None:
+    model, _ = layouts.load("sd3", torch.float32)
+    first, _, _ = our_stack(pack, model, None, rows[:1])
+    alone = patched_weights(first)
+    second, _, _ = our_stack(pack, model, None, rows[1:])
+    both, _, _ = our_stack(pack, first, None, rows[1:])
+    patched_weights(second), patched_weights(both)
+    again = patched_weights(first)
+    assert model.patches == {}
+    assert all(torch.equal(alone[key], again[key]) for key in alone)
+
+
+def test_an_adapter_survives_the_rebuild_newer_hosts_do(
+    pack: Any, rows: list[tuple[str, float, float]]
+) -> None:
+    """HOST facts: `type(a)(a.loaded_keys, moved)`, where only nested tuples and lists of tensors are moved."""
+    model, _ = layouts.load("sd3", torch.float32)
+    patched, _, _ = our_stack(pack, model, None, rows)
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return type(value)(moved(item) for item in value)
+        return value.clone() if isinstance(value, torch.Tensor) else value
+
+    state = model.model.state_dict()
+    for key, patches in patched.patches.items():
+        (strength, adapter, strength_model, offset, function), *_ = patches
+        rebuilt = type(adapter)(adapter.loaded_keys, moved(adapter.weights))
+        results = [
+            comfy.lora.calculate_weight(
+                [(strength, one, strength_model, offset, function)], state[key].clone(), key
+            )
+            for one in (adapter, rebuilt)
+        ]
+        assert torch.equal(*results)
