@@ -76,7 +76,7 @@ def test_two_stacks_on_one_model_do_not_see_each_other(
 def test_an_adapter_survives_the_rebuild_newer_hosts_do(
     pack: Any, rows: list[tuple[str, float, float]]
 ) -> None:
-    """HOST facts: `type(a)(a.loaded_keys, moved)`, where only nested tuples and lists of tensors are moved."""
+    """They make `type(a)(a.loaded_keys, moved)`, and move only tensors in nested tuples and lists."""
     model, _ = layouts.load("sd3", torch.float32)
     patched, _, _ = our_stack(pack, model, None, rows)
 

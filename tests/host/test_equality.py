@@ -102,7 +102,7 @@ def test_a_stack_in_diffusers_names_equals_the_host_chain(
 def test_todays_diffusers_names_for_unets_mean_what_the_older_ones_mean(
     pack: Any, lora_folder: Path, record_property: Any
 ) -> None:
-    """The host's own map lacks these names, so the oracle is the host with the same file in the older ones."""
+    """The host's own map lacks these names; the oracle is the host with the same file in the older ones."""
     model, _ = layouts.load("sd15", torch.float32)
     older = _peft_tensors("sd15", model, seed=0)
     todays = {

@@ -70,8 +70,8 @@ def test_another_shape_is_an_error_and_with_warn_a_line() -> None:
     verdict = _verdict({"unet_a": _low_rank(8, 6, 4), "unet_b": _low_rank(8, 5, 4)}, Entry("ink"))
     with pytest.raises(ShapeMismatch, match="unet_b"):
         verdict.require_effect()
-    line = "  left out for another shape: 1 layer, such as unet_b makes a change of (8, 5), the model's weight is"
-    assert f"{line} (8, 6)" in verdict.describe().splitlines()
+    misfit = "unet_b makes a change of (8, 5), the model's weight is (8, 6)"
+    assert f"  left out for another shape: 1 layer, such as {misfit}" in verdict.describe().splitlines()
 
 
 def test_the_report_ends_with_the_cache() -> None:
