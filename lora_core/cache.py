@@ -6,10 +6,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Protocol, TypeVar, cast
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
+
+class Held(Protocol):
+    """A value a cache can hold."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory the value keeps alive."""
+        ...
+
+
+V = TypeVar("V", bound=Held)
 
 
 @dataclass(frozen=True)
@@ -23,38 +32,38 @@ class CacheUse:
     misses: int
 
 
-class ByteCache(Generic[K, V]):
+class ByteCache:
     """Keeps the values used last, as many as fit into `max_bytes`.
 
-    A value larger than the whole cache is handed out and not kept.
+    A value larger than the whole cache is handed out and not kept. Keys say what kind of value is theirs:
+    whoever shares a cache must not give one key to values of two kinds.
     """
 
-    def __init__(self, max_bytes: int, size_of: Callable[[V], int]) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._size_of = size_of
-        self._values: OrderedDict[K, V] = OrderedDict()
+        self._values: OrderedDict[Hashable, Held] = OrderedDict()
         self._held = 0
         self._hits = 0
         self._misses = 0
         self._lock = threading.RLock()
 
-    def get(self, key: K, make: Callable[[], V]) -> V:
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """The value of `key`, made by `make` when it is not held; errors of `make` pass through."""
         with self._lock:
             if key in self._values:
                 self._hits += 1
                 self._values.move_to_end(key)
-                return self._values[key]
+                return cast(V, self._values[key])
             self._misses += 1
             value = make()
             self._keep(key, value)
             return value
 
-    def discard(self, unwanted: Callable[[K], bool]) -> None:
+    def discard(self, unwanted: Callable[[Hashable], bool]) -> None:
         """Forget every key for which `unwanted` is true."""
         with self._lock:
             for key in [key for key in self._values if unwanted(key)]:
-                self._held -= self._size_of(self._values.pop(key))
+                self._held -= self._values.pop(key).size
 
     @property
     def use(self) -> CacheUse:
@@ -62,9 +71,9 @@ class ByteCache(Generic[K, V]):
         with self._lock:
             return CacheUse(self._held, self.max_bytes, len(self._values), self._hits, self._misses)
 
-    def _keep(self, key: K, value: V) -> None:
+    def _keep(self, key: Hashable, value: Held) -> None:
         self._values[key] = value
-        self._held += self._size_of(value)
+        self._held += value.size
         while self._held > self.max_bytes and self._values:
             _, dropped = self._values.popitem(last=False)
-            self._held -= self._size_of(dropped)
+            self._held -= dropped.size

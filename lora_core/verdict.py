@@ -92,10 +92,10 @@ class Verdict:
 
 
 def report(verdicts: Sequence[Verdict], cache: CacheUse) -> str:
-    """The verdicts of a whole stack, then what the file cache holds."""
+    """The verdicts of a whole stack, then what the cache of files and factors holds."""
     lines = [verdict.describe() for verdict in verdicts] or ["nothing to apply: every entry is off or at 0"]
     held, allowed = cache.bytes_held / 2**20, cache.bytes_allowed / 2**20
-    lines.append(f"file cache: {_count(range(cache.entries), 'file')}, {held:.0f} of {allowed:.0f} MiB")
+    lines.append(f"cache: {held:.0f} of {allowed:.0f} MiB")
     return "\n".join(lines)
 
 

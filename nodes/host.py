@@ -1,11 +1,13 @@
 """The one door to ComfyUI: its folders, its key maps, its model patcher.
 
-Everything the pack keeps between two queues is here, in three named caches: files read, key maps built,
-factors joined. Their values are never changed, so workflows that run at once cannot see each other's stack.
+Everything the pack keeps between two queues is here: files read and factors joined, in a cache bounded in
+bytes, and key maps, which live as long as their model. None of it is ever changed, so workflows that run at
+once cannot see each other's stack.
 """
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Any
 
 import comfy.lora
 import comfy.lora_convert
+import comfy.model_management
 import comfy.utils
 import folder_paths
 import torch
@@ -27,13 +30,11 @@ from ..lora_core.errors import BrokenFile
 from ..lora_core.files import Stamp, read_file, read_header
 from ..lora_core.key_names import widen
 from ..lora_core.lora import Lora, read_lora
-from ..lora_core.patch import ForeignStep, Fused, KeyMap, Match, Step, Target, fuse, match
+from ..lora_core.patch import ForeignStep, KeyMap, Match, Step, Target, fuse, match
 from ..lora_core.resolve import resolve
 from ..lora_core.sidecars import trigger_words
 from ..lora_core.stack import Entry
 from ..lora_core.verdict import Verdict, report
-
-CACHE_BYTES = 2 * 2**30  # each, of files read and of factors joined
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +44,20 @@ class _Loaded:
     lora: Lora
     matches: weakref.WeakKeyDictionary[KeyMap, Match] = field(default_factory=weakref.WeakKeyDictionary)
 
+    @property
+    def size(self) -> int:
+        return self.lora.size
 
-_FILES: ByteCache[Stamp, _Loaded] = ByteCache(CACHE_BYTES, lambda loaded: loaded.lora.size)
-_FUSED: ByteCache[tuple[KeyMap, tuple[Stamp, ...]], Fused] = ByteCache(CACHE_BYTES, lambda fused: fused.size)
+
+def _cache_bytes() -> int:
+    """The bound of the cache: LORA_RACK_CACHE_MIB from the environment, else an eighth of the memory."""
+    setting = os.environ.get("LORA_RACK_CACHE_MIB", "")
+    mib = int(setting) if setting.isdecimal() else int(comfy.model_management.total_ram) // 8
+    return mib * 2**20
+
+
+# Stamp → _Loaded for files, (KeyMap, stamps) → Fused for stacks.
+_CACHE = ByteCache(_cache_bytes())
 _KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
 
 
@@ -83,8 +95,8 @@ def words_of(name: str) -> str:
 
 def _load(name: str) -> _Loaded:
     stamp = Stamp.of(lora_path(name))
-    _FILES.discard(lambda held: held.path == stamp.path and held != stamp)
-    return _FILES.get(
+    _CACHE.discard(lambda held: isinstance(held, Stamp) and held.path == stamp.path and held != stamp)
+    return _CACHE.get(
         stamp, lambda: _Loaded(read_lora(read_file(stamp.path), comfy.lora_convert.convert_lora))
     )
 
@@ -180,7 +192,7 @@ def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect:
         clip = clip.clone()
         found = [(v.entry.strength_clip, v.clip) for v in verdicts if v.clip]
         _add_patches(clip, _patches(clip_map, found))
-    return Applied(model, clip, report(verdicts, _FILES.use))
+    return Applied(model, clip, report(verdicts, _CACHE.use))
 
 
 def _judge(entries: Sequence[Entry], model_map: KeyMap | None, clip_map: KeyMap | None) -> list[Verdict]:
@@ -205,7 +217,7 @@ def _patches(key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> dict[Targ
     used = [(strength, matched) for strength, matched in found if strength != 0]
     matches = [matched for _, matched in used]
     key = (key_map, tuple(matched.lora.stamp for matched in matches))
-    return _FUSED.get(key, lambda: fuse(matches)).at([strength for strength, _ in used])
+    return _CACHE.get(key, lambda: fuse(matches)).at([strength for strength, _ in used])
 
 
 def _add_patches(patcher: Any, patches: Mapping[Target, Sequence[Step | ForeignStep]]) -> None:

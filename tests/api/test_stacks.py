@@ -69,4 +69,4 @@ def test_the_report_names_every_lora(client: HostClient) -> None:
     assert "layers match" in lines[0]
     assert "LoRA, rank 4" in lines[0]
     assert lines[1].startswith("sd3/style_1.safetensors at model 1, text encoder 0.5: ")
-    assert lines[-1].startswith("file cache: ")
+    assert lines[-1].startswith("cache: ")

@@ -77,5 +77,5 @@ def test_another_shape_is_an_error_and_with_warn_a_line() -> None:
 def test_the_report_ends_with_the_cache() -> None:
     assert report([], USE).splitlines() == [
         "nothing to apply: every entry is off or at 0",
-        "file cache: 1 file, 3 of 1024 MiB",
+        "cache: 3 of 1024 MiB",
     ]
