@@ -123,9 +123,10 @@ class TensorFile:
         return sum(t.numel() * t.element_size() for t in self.tensors.values())
 
 
-def read_file(path: Path | str) -> TensorFile:
+def read_file(path: Path | str, pinned: bool = False) -> TensorFile:
     """Read a safetensors file, or a pickled one through torch's weights-only reader, which runs no code.
 
+    `pinned` reads into page-locked memory, from which a GPU fetches tensors on its own.
     Raises BrokenFile or NotALora, naming the file, the key where there is one, and the way out.
     """
     stamp = Stamp.of(path)
@@ -134,16 +135,16 @@ def read_file(path: Path | str) -> TensorFile:
     if prefix[:2] == b"PK" or (prefix[:1] == b"\x80" and prefix[1:2] in b"\x02\x03\x04\x05"):
         return TensorFile(stamp, {}, _read_pickle(stamp.path))
     header = read_header(path)
-    return TensorFile(header.stamp, header.metadata, read_tensors(header))
+    return TensorFile(header.stamp, header.metadata, read_tensors(header, pinned))
 
 
-def read_tensors(header: Header) -> dict[str, Tensor]:
+def read_tensors(header: Header, pinned: bool = False) -> dict[str, Tensor]:
     """All tensors of the file as views into one buffer, each byte read from disk once.
 
     Raises BrokenFile when the file has changed since its header was read.
     """
     path, size = header.stamp.path, header.stamp.size - header.data_offset
-    buffer = torch.empty(size, dtype=torch.uint8)
+    buffer = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
     with path.open("rb") as file:
         file.seek(header.data_offset)
         read = file.readinto(buffer.numpy().data) if size else 0

@@ -96,9 +96,12 @@ def words_of(name: str) -> str:
 def _load(name: str) -> _Loaded:
     stamp = Stamp.of(lora_path(name))
     _CACHE.discard(lambda held: isinstance(held, Stamp) and held.path == stamp.path and held != stamp)
-    return _CACHE.get(
-        stamp, lambda: _Loaded(read_lora(read_file(stamp.path), comfy.lora_convert.convert_lora))
-    )
+    pinned = comfy.model_management.get_torch_device().type == "cuda"
+
+    def read() -> _Loaded:
+        return _Loaded(read_lora(read_file(stamp.path, pinned), comfy.lora_convert.convert_lora))
+
+    return _CACHE.get(stamp, read)
 
 
 # Key maps

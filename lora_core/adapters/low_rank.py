@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar
 
 import torch
@@ -88,7 +89,17 @@ def join(items: Sequence[LowRank]) -> tuple[Tensor, Tensor]:
     downs = [item.down.flatten(1) for item in items]
     if len(items) == 1:
         return ups[0], downs[0]
-    return torch.cat(ups, dim=1), torch.cat(downs, dim=0)
+    return _concatenate(ups, 1), _concatenate(downs, 0)
+
+
+def _concatenate(parts: Sequence[Tensor], dimension: int) -> Tensor:
+    """Like torch.cat, and page-locked where the parts are, so that a GPU still fetches them on its own."""
+    if not parts[0].is_pinned():
+        return torch.cat(list(parts), dim=dimension)
+    shape = list(parts[0].shape)
+    shape[dimension] = sum(part.shape[dimension] for part in parts)
+    dtype = reduce(torch.promote_types, (part.dtype for part in parts))
+    return torch.cat(list(parts), dim=dimension, out=torch.empty(shape, dtype=dtype, pin_memory=True))
 
 
 def add_product(
