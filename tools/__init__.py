@@ -1,0 +1,1 @@
+"""Programs around the pack; nothing here is loaded by ComfyUI."""
