@@ -187,15 +187,21 @@ def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect:
     if require_effect:
         for verdict in verdicts:
             verdict.require_effect()
-    if model is not None and model_map is not None:
-        model = model.clone()
-        found = [(v.entry.strength_model, v.model) for v in verdicts if v.model]
-        _add_patches(model, _patches(model_map, found))
-    if clip is not None and clip_map is not None:
-        clip = clip.clone()
-        found = [(v.entry.strength_clip, v.clip) for v in verdicts if v.clip]
-        _add_patches(clip, _patches(clip_map, found))
+    if model_map is not None:
+        model = _patched(model, model_map, [(v.entry.strength_model, v.model) for v in verdicts if v.model])
+    if clip_map is not None:
+        clip = _patched(clip, clip_map, [(v.entry.strength_clip, v.clip) for v in verdicts if v.clip])
     return Applied(model, clip, report(verdicts, _CACHE.use))
+
+
+def _patched(patcher: Any, key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> Any:
+    """A patched clone, or the patcher itself where nothing changes: the host need not load a clone then."""
+    patches = _patches(key_map, found)
+    if not patches:
+        return patcher
+    clone = patcher.clone()
+    _add_patches(clone, patches)
+    return clone
 
 
 def _judge(entries: Sequence[Entry], model_map: KeyMap | None, clip_map: KeyMap | None) -> list[Verdict]:

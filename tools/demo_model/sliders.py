@@ -28,14 +28,14 @@ class Slider:
 SLIDERS = {
     "add_detail": Slider(
         "Positive: engraved lines, ripples, rings round the sun, more stars. Negative: soft and bare.",
-        400,
+        240,
         None,
     ),
     "add_saturation": Slider(
-        "Positive: more colourful. Negative: towards grey. Lightness stays.", 300, change_saturation
+        "Positive: more colourful. Negative: towards grey. Lightness stays.", 120, change_saturation
     ),
     "add_brightness": Slider(
-        "Positive: lighter. Negative: darker. Colourfulness stays.", 300, change_brightness
+        "Positive: lighter. Negative: darker. Colourfulness stays.", 120, change_brightness
     ),
 }
 
