@@ -132,7 +132,7 @@ def _host_key(target: Target) -> Any:
 # Patching
 
 
-class FusedAdapter(WeightAdapterBase):  # type: ignore[misc]  # the host ships no types
+class FusedAdapter(WeightAdapterBase):
     """All our steps of one weight, as one adapter of the host's.
 
     All state is in `weights`, one (strength, packed adapter) per step and at the end whether the target

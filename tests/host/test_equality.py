@@ -15,6 +15,7 @@ from torch import Tensor
 
 COUNTS = (1, 2, 4, 8)
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+PEFT = lora_files.SUFFIXES["peft"]
 STRENGTHS = (
     (1.0, 1.0),
     (-0.7, 0.5),
@@ -31,7 +32,7 @@ TRAINED = {
     "sd15": ("attn1", "attn2", "ff.net", "proj_in", "proj_out", "in_layers.2", "out_layers.3", "emb_layers"),
     "sdxl": ("attn1", "attn2", "ff.net", "proj_in", "proj_out", "in_layers.2", "skip_connection"),
     "sd3": ("attn.qkv", "attn.proj", "mlp.fc", "adaLN_modulation"),
-    "flux": ("img_attn.qkv", "txt_attn.proj", "img_mlp", "linear1", "linear2", "modulation.lin"),
+    "flux": ("img_attn.qkv", "txt_attn.proj", "linear2", "modulation.lin"),
 }
 
 
@@ -62,8 +63,7 @@ def _peft_tensors(name: str, model: Any, seed: int) -> dict[str, Tensor]:
         shape = tuple(state[key].shape) if key in state else ()
         if layer.startswith(prefix) and len(shape) == 2:
             layers[layer] = shape if offset is None else (offset[2], *shape[1:])
-    suffixes = lora_files.SUFFIXES["peft"]
-    return lora_files.low_rank_tensors(layers, seed, rank=4, alpha=None, suffixes=suffixes)
+    return lora_files.low_rank_tensors(layers, seed, rank=4, alpha=None, suffixes=PEFT)
 
 
 def _rows(folder: Path, files: list[dict[str, Tensor]]) -> list[tuple[str, float, float]]:
@@ -97,6 +97,26 @@ def test_a_stack_in_diffusers_names_equals_the_host_chain(
     our_model, _, _ = our_stack(pack, model, None, rows)
     host_model, _ = host_chain(model, None, rows)
     assert_equal(our_model, host_model, record_property)
+
+
+@pytest.mark.parametrize(
+    "suffixes", [(".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight"), PEFT]
+)
+def test_a_text_encoder_in_diffusers_names_equals_the_host_chain(
+    pack: Any, lora_folder: Path, record_property: Any, suffixes: tuple[str, str]
+) -> None:
+    model, clip = layouts.load("sd15", torch.float32)
+    shapes = _shapes(clip.cond_stage_model, "clip_l.transformer.")
+    layers = {
+        "text_encoder." + key.removesuffix(".weight"): shape
+        for key, shape in shapes.items()
+        if key.endswith("_proj.weight") and len(shape) == 2
+    }
+    files = [lora_files.low_rank_tensors(layers, s, rank=4, alpha=None, suffixes=suffixes) for s in range(2)]
+    rows = _rows(lora_folder, files)
+    _, our_clip, _ = our_stack(pack, model, clip, rows)
+    _, host_clip = host_chain(model, clip, rows)
+    assert_equal(our_clip.patcher, host_clip.patcher, record_property)
 
 
 def test_todays_diffusers_names_for_unets_mean_what_the_older_ones_mean(
