@@ -102,7 +102,7 @@ class PeftDoRA:
         magnitude = rows(self.magnitude.to(weight.device, length.dtype), weight)
         if reorder is not None:
             magnitude = reorder(magnitude)
-        return weight.mul_(magnitude.div_(rows(length, weight)))
+        return weight.mul_(magnitude.div(rows(length, weight)))
 
 
 def _length(weight: Tensor, on_input: bool) -> Tensor:
