@@ -1,7 +1,7 @@
 """Every formula against LyCORIS, from the same stored tensors.
 
-LyCORIS' `get_merged_weight` (4.1.3) multiplies LoHa and LoKr by their scale twice, unlike the forward pass they
-are trained with, so the oracle is the forward pass: the weight a module hands to its layer.
+LyCORIS' `get_merged_weight` (4.1.3) multiplies LoHa and LoKr by their scale twice, unlike the forward pass
+they are trained with, so the oracle is the forward pass: the weight a module hands to its layer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RANKS = (1, 4, 32, 128)
 
 @dataclass(frozen=True)
 class Case:
-    """A kind, how LyCORIS makes a module of it, and how large its numbers are to make a change one can see."""
+    """A kind, how LyCORIS makes a module of it, and how large its numbers are, to make a visible change."""
 
     name: str
     module: Callable[..., nn.Module]
