@@ -1,0 +1,164 @@
+"""Whole files through the nodes: many kinds at once, formats told by the whole file, formats of the host alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import comfy.lora_convert
+import comfy.weight_adapter
+import layouts
+import lora_files
+import nodes
+import pytest
+import torch
+from torch import Tensor
+
+TOLERANCE = 1e-6  # of the weight's largest value
+
+Tensors = dict[str, Tensor]
+
+N = lora_files.Numbers()
+
+
+def _pair(out: int, inner: int) -> Tensors:
+    return {"x.lora_up.weight": N(out, 4), "x.lora_down.weight": N(4, inner)}
+
+
+def _error(ours: Tensor, theirs: Tensor) -> float:
+    return ((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max()).item()
+
+
+def _keys(*names: str) -> Tensors:
+    return {name: torch.full((2, 3), float(i)) for i, name in enumerate(names)}
+
+
+FORMATS = {
+    "BFL control": _keys(
+        "img_in.lora_A.weight",
+        "img_in.lora_B.weight",
+        "img_in.lora_B.bias",
+        "single_blocks.0.norm.key_norm.scale",
+        "double_blocks.0.img_attn.qkv.lora_A.weight",
+    ),
+    "Wan-Fun": _keys(
+        "lora_unet__blocks_0_cross_attn_k.lora_down.weight", "lora_unet__head_head.alpha", "lora_unet_x.alpha"
+    ),
+    "USO": _keys(
+        "single_blocks.37.processor.qkv_lora.up.weight",
+        "single_blocks.0.processor.proj_lora.down.weight",
+        "double_blocks.18.processor.qkv_lora2.up.weight",
+        "double_blocks.0.processor.qkv_lora1.down.weight",
+        "double_blocks.0.processor.proj_lora1.up.weight",
+        "double_blocks.0.processor.proj_lora2.down.weight",
+    ),
+    "none of them": _keys("lora_unet_x.lora_up.weight", "single_blocks.37.processor.qkv_lora.up.weight"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_whole_file_formats_are_renamed_as_the_host_does(core: Any, name: str) -> None:
+    ours = core.conversions.convert(FORMATS[name])
+    theirs = comfy.lora_convert.convert_lora(dict(FORMATS[name]))
+    # Newer hosts have renamed the norms' parameter; key_map.py knows either name.
+    theirs = {key.replace("_norm.set_weight", "_norm.scale.set_weight"): t for key, t in theirs.items()}
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
+
+
+# Through the nodes, on a model
+
+
+def _weights(patcher: Any) -> dict[str, Tensor]:
+    patched = patcher.clone()
+    patched.patch_model(device_to=torch.device("cpu"), force_patch_weights=True)
+    try:
+        state = patched.model.state_dict()
+        return {key: state[key].clone() for key in patched.patches}
+    finally:
+        patched.unpatch_model(torch.device("cpu"))
+
+
+def _apply(pack: Any, model: Any, text: str, mismatch: str = "error") -> tuple[Any, str]:
+    stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build(text)
+    patched, _, report = pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch)
+    return patched, report
+
+
+MIXED = {
+    "diffusion_model.joint_blocks.0.x_block.mlp.fc1": _pair(1024, 256),
+    "diffusion_model.joint_blocks.0.x_block.mlp.fc2": {"x.diff": N(256, 1024), "x.diff_b": N(256)},
+    "lora_unet_joint_blocks_1_x_block_mlp_fc1": {
+        f"x.hada_w{i}_{part}": N(*shape) for i in "12" for part, shape in (("a", (1024, 4)), ("b", (4, 256)))
+    },
+    "transformer.transformer_blocks.1.attn.to_q": _pair(256, 256),
+    "transformer.transformer_blocks.1.attn.to_v": {"x.lokr_w1": N(4, 4), "x.lokr_w2": N(64, 64)},
+}
+
+
+def _mixed() -> Tensors:
+    return {
+        key.replace("x.", f"{layer}.", 1): t for layer, group in MIXED.items() for key, t in group.items()
+    }
+
+
+def test_a_file_of_many_kinds_equals_the_hosts(pack: Any, lora_folder: Path, record_property: Any) -> None:
+    model, _ = layouts.load("sd3", torch.float32)
+    before = {key: value.clone() for key, value in model.model.state_dict().items()}
+    lora_files.save(lora_folder / "mixed.safetensors", _mixed())
+    patched, report = _apply(pack, model, "<lora:mixed:0.7>\n<lora:mixed:-0.4>")
+    (theirs,) = nodes.LoraLoaderModelOnly().load_lora_model_only(model, "mixed.safetensors", 0.7)
+    (theirs,) = nodes.LoraLoaderModelOnly().load_lora_model_only(theirs, "mixed.safetensors", -0.4)
+    ours, theirs = _weights(patched), _weights(theirs)
+    assert ours.keys() == theirs.keys()
+    assert any(key.endswith(".bias") for key in ours)
+    assert max(_error(ours[key], theirs[key]) for key in ours) <= TOLERANCE
+    assert "LoHa, rank 4 (1 layer)" in report
+    after = model.model.state_dict()
+    assert all(torch.equal(after[key], before[key]) for key in before)
+
+
+class _ShiftAdapter(comfy.weight_adapter.WeightAdapterBase):
+    """A format this host knows and the pack does not."""
+
+    name = "shift"
+
+    def __init__(self, loaded_keys: set[str], weights: Any) -> None:
+        self.loaded_keys, self.weights = loaded_keys, weights
+
+    @classmethod
+    def load(cls, x: str, lora: Tensors, alpha: Any, dora_scale: Any, loaded_keys: set[str]) -> Any:
+        key = f"{x}.shift_by"
+        return cls({key}, (lora[key],)) if key in lora else None
+
+    def calculate_weight(self, weight: Tensor, key: str, strength: float, *_: Any) -> Tensor:
+        return weight.copy_(weight.abs() + strength * self.weights[0])
+
+
+def test_what_only_the_host_knows_is_left_to_it_in_its_place(
+    pack: Any, lora_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comfy.weight_adapter, "adapters", [*comfy.weight_adapter.adapters, _ShiftAdapter])
+    layer = "diffusion_model.joint_blocks.0.x_block.mlp.fc1"
+    model, _ = layouts.load("sd3", torch.float32)
+    plain = {k.replace("x.", f"{layer}.", 1): t for k, t in _pair(1024, 256).items()}
+    lora_files.save(lora_folder / "plain.safetensors", plain)
+    lora_files.save(
+        lora_folder / "shift.safetensors", {f"{layer}.shift_by": torch.tensor([0.25]), "y.other": N(1)}
+    )
+    patched, report = _apply(pack, model, "<lora:plain:1>\n<lora:shift:2>\n<lora:plain:0.5>")
+    assert "1 key of a format this pack has no formula for, applied in their place by ComfyUI's own" in report
+    assert "not a LoRA's: 1 key, such as y.other" in report
+    up, down = (plain[f"{layer}.lora_{part}.weight"].float() for part in ("up", "down"))
+    wanted = (model.model.state_dict()[f"{layer}.weight"] + up @ down).abs() + 0.5 + 0.5 * up @ down
+    assert _error(_weights(patched)[f"{layer}.weight"], wanted) <= TOLERANCE
+
+
+def test_a_file_nobody_knows_is_an_error_even_when_mismatches_are_warned_of(
+    pack: Any, lora_folder: Path
+) -> None:
+    lora_files.save(lora_folder / "junk.safetensors", {"latent": N(1)})
+    model, _ = layouts.load("sd3", torch.float32)
+    with pytest.raises(Exception, match="latent") as raised:
+        _apply(pack, model, "<lora:junk:1>", mismatch="warn")
+    assert type(raised.value).__name__ == "NotALora"
