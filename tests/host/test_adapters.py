@@ -211,7 +211,7 @@ def _peft(key: str) -> str:
 
 
 def test_a_tucker_lokr_agrees_or_is_lost_to_the_host(core: Any) -> None:
-    """The host's product of a core is not contiguous, which `kron` of torch 2.14 refuses: an error is logged."""
+    """Its product of a core is not contiguous, which `kron` of torch 2.14 refuses: it logs an error."""
     tensors, weight = {**_tucker_lokr(CONV), **ALPHA}, _weight(CONV)
     ours, theirs = _ours(core, tensors, weight, 0.7), _theirs(tensors, weight, 0.7)
     assert _error(ours, weight) > 0.05

@@ -1,4 +1,4 @@
-"""Every family the host has a key map for: its own names keep their meaning, and the names it lacks are found."""
+"""Every family the host has a key map for: its names keep their meaning, and those it lacks are found."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 
 @dataclass(frozen=True)
 class Family:
-    """The host's class of a family, its configuration, a few of its weights, and names of trainers for them."""
+    """The host's class of a family, its configuration, a few of its weights, and trainers' names for them."""
 
     model: type
     config: Mapping[str, Any]
@@ -41,19 +41,21 @@ _UNET = {
 }
 _UNET |= {"transformer_depth_output": [1, 1, 1]}
 _FLUX = {"depth": 1, "depth_single_blocks": 1, "hidden_size": 8}
-_IN4 = "input_blocks.1.1.transformer_blocks.0.attn1"
+_IN1 = "input_blocks.1.1.transformer_blocks.0.attn1"
+_DOWN0 = "down_blocks.0.attentions.0.transformer_blocks.0.attn1"
+_KOHYA = _DOWN0.replace(".", "_")
 
 FAMILIES = {
     "SD1, SDXL": Family(
         comfy.model_base.BaseModel,
         _UNET,
-        {f"{_IN4}.to_q.weight": (8, 8), f"{_IN4}.to_out.0.weight": (8, 8), f"{_IN4}.to_out.0.bias": (8,)},
+        {f"{_IN1}.to_q.weight": (8, 8), f"{_IN1}.to_out.0.weight": (8, 8), f"{_IN1}.to_out.0.bias": (8,)},
         {
-            "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q": f"{_IN4}.to_q.weight",
-            "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0": f"{_IN4}.to_out.0.weight",
-            "base_model.model.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q": f"{_IN4}.to_q.weight",
-            "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_out_0.bias": f"{_IN4}.to_out.0.bias",
-            "oft_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q": f"{_IN4}.to_q.weight",
+            f"unet.{_DOWN0}.to_q": f"{_IN1}.to_q.weight",
+            f"{_DOWN0}.to_out.0": f"{_IN1}.to_out.0.weight",
+            f"base_model.model.{_DOWN0}.to_q": f"{_IN1}.to_q.weight",
+            f"lora_unet_{_KOHYA}_to_out_0.bias": f"{_IN1}.to_out.0.bias",
+            f"oft_unet_{_KOHYA}_to_q": f"{_IN1}.to_q.weight",
         },
     ),
     "SD3": Family(

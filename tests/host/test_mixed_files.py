@@ -1,4 +1,4 @@
-"""Whole files through the nodes: many kinds at once, formats told by the whole file, formats of the host alone."""
+"""Whole files through the nodes: many kinds at once, whole-file formats, formats of the host alone."""
 
 from __future__ import annotations
 
