@@ -9,9 +9,9 @@ import comfy.lora_convert
 import comfy.weight_adapter
 import layouts
 import lora_files
-import nodes
 import pytest
 import torch
+from patching import assert_equal, host_chain, our_stack, patched_weights
 from torch import Tensor
 
 TOLERANCE = 1e-6  # of the weight's largest value
@@ -66,25 +66,6 @@ def test_whole_file_formats_are_renamed_as_the_host_does(core: Any, name: str) -
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
-# Through the nodes, on a model
-
-
-def _weights(patcher: Any) -> dict[str, Tensor]:
-    patched = patcher.clone()
-    patched.patch_model(device_to=torch.device("cpu"), force_patch_weights=True)
-    try:
-        state = patched.model.state_dict()
-        return {key: state[key].clone() for key in patched.patches}
-    finally:
-        patched.unpatch_model(torch.device("cpu"))
-
-
-def _apply(pack: Any, model: Any, text: str, mismatch: str = "error") -> tuple[Any, str]:
-    stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build(text)
-    patched, _, report = pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch)
-    return patched, report
-
-
 MIXED = {
     "diffusion_model.joint_blocks.0.x_block.mlp.fc1": _pair(1024, 256),
     "diffusion_model.joint_blocks.0.x_block.mlp.fc2": {"x.diff": N(256, 1024), "x.diff_b": N(256)},
@@ -106,13 +87,10 @@ def test_a_file_of_many_kinds_equals_the_hosts(pack: Any, lora_folder: Path, rec
     model, _ = layouts.load("sd3", torch.float32)
     before = {key: value.clone() for key, value in model.model.state_dict().items()}
     lora_files.save(lora_folder / "mixed.safetensors", _mixed())
-    patched, report = _apply(pack, model, "<lora:mixed:0.7>\n<lora:mixed:-0.4>")
-    (theirs,) = nodes.LoraLoaderModelOnly().load_lora_model_only(model, "mixed.safetensors", 0.7)
-    (theirs,) = nodes.LoraLoaderModelOnly().load_lora_model_only(theirs, "mixed.safetensors", -0.4)
-    ours, theirs = _weights(patched), _weights(theirs)
-    assert ours.keys() == theirs.keys()
-    assert any(key.endswith(".bias") for key in ours)
-    assert max(_error(ours[key], theirs[key]) for key in ours) <= TOLERANCE
+    rows = [("mixed.safetensors", 0.7, 1.0), ("mixed.safetensors", -0.4, 1.0)]
+    patched, _, report = our_stack(pack, model, None, rows)
+    assert any(key.endswith(".bias") for key in patched.patches)
+    assert_equal(patched, host_chain(model, None, rows)[0], record_property)
     assert "LoHa, rank 4 (1 layer)" in report
     after = model.model.state_dict()
     assert all(torch.equal(after[key], before[key]) for key in before)
@@ -146,12 +124,13 @@ def test_what_only_the_host_knows_is_left_to_it_in_its_place(
     lora_files.save(
         lora_folder / "shift.safetensors", {f"{layer}.shift_by": torch.tensor([0.25]), "y.other": N(1)}
     )
-    patched, report = _apply(pack, model, "<lora:plain:1>\n<lora:shift:2>\n<lora:plain:0.5>")
+    rows = [("plain", 1.0, 1.0), ("shift", 2.0, 1.0), ("plain", 0.5, 1.0)]
+    patched, _, report = our_stack(pack, model, None, rows)
     assert "1 key of a format this pack has no formula for, applied in their place by ComfyUI's own" in report
     assert "not a LoRA's: 1 key, such as y.other" in report
     up, down = (plain[f"{layer}.lora_{part}.weight"].float() for part in ("up", "down"))
     wanted = (model.model.state_dict()[f"{layer}.weight"] + up @ down).abs() + 0.5 + 0.5 * up @ down
-    assert _error(_weights(patched)[f"{layer}.weight"], wanted) <= TOLERANCE
+    assert _error(patched_weights(patched)[f"{layer}.weight"], wanted) <= TOLERANCE
 
 
 def test_a_file_nobody_knows_is_an_error_even_when_mismatches_are_warned_of(
@@ -160,5 +139,5 @@ def test_a_file_nobody_knows_is_an_error_even_when_mismatches_are_warned_of(
     lora_files.save(lora_folder / "junk.safetensors", {"latent": N(1)})
     model, _ = layouts.load("sd3", torch.float32)
     with pytest.raises(Exception, match="latent") as raised:
-        _apply(pack, model, "<lora:junk:1>", mismatch="warn")
+        our_stack(pack, model, None, [("junk", 1.0, 1.0)], mismatch="warn")
     assert type(raised.value).__name__ == "NotALora"

@@ -246,6 +246,7 @@ class _Harmful:
         return exec, ("raise SystemExit('a pickle ran')",)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("writer", [pickle.dump, torch.save], ids=["pickle", "torch"])
 def test_a_pickle_runs_nothing(writer: Callable[..., None], tmp_path: Path) -> None:
     path = tmp_path / "bad.pt"
