@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,7 @@ from .adapters.roles import BadTensors
 from .conversions import convert, original_key
 from .errors import BrokenFile, NotALora
 from .files import Stamp, TensorFile
+from .finite import all_finite, is_finite
 from .key_names import group_keys
 from .peft_config import PeftConfig, config_for, read_configs
 
@@ -61,12 +62,13 @@ class _Reading:
     layers: dict[str, tuple[Adapter, ...]] = field(default_factory=dict)
     leftovers: dict[str, Tensor] = field(default_factory=dict)
     zero_alphas: int = 0
+    is_finite: bool = False  # already known of all tensors
 
     def add(self, name: str, keys: Mapping[str, str], scale: float | None) -> None:
         """Take one spelling of one layer; what no formula takes is left over."""
         roles = {role: self.tensors[key] for role, key in keys.items()}
         try:
-            _check_numbers(roles)
+            _check_numbers(roles, self.is_finite)
             if scale is not None:
                 roles["scale"] = torch.tensor(scale, dtype=torch.float64)
             found = formulas.find(roles)
@@ -90,7 +92,7 @@ def read_lora(file: TensorFile, keep_foreign: bool = False) -> Lora:
     and NotALora when no key is one of a LoRA's. With `keep_foreign` a file of none but unknown keys is handed
     over instead, for a host that may know them; one that is plainly something else is refused all the same.
     """
-    reading = _Reading(file, convert(file.tensors))
+    reading = _Reading(file, convert(file.tensors), is_finite=all_finite(file.tensors.values()))
     layers, embeddings, unknown = group_keys(reading.tensors)
     configs = read_configs(file.stamp.path, file.metadata)
     configs, notes = _those_that_belong(configs, reading.tensors, layers)
@@ -106,12 +108,25 @@ def read_lora(file: TensorFile, keep_foreign: bool = False) -> Lora:
     if not reading.layers:
         _refuse(file, embeddings, keep_foreign)
     notes += _notes(scales, reading.zero_alphas)
-    return Lora(
-        file.stamp, file.metadata, reading.layers, reading.leftovers, file.size, embeddings, tuple(notes)
-    )
+    size = file.size + _bytes_beside(file.tensors.values(), reading.layers)
+    return Lora(file.stamp, file.metadata, reading.layers, reading.leftovers, size, embeddings, tuple(notes))
 
 
-def _check_numbers(roles: Mapping[str, Tensor]) -> None:
+def _bytes_beside(stored: Iterable[Tensor], layers: Mapping[str, Sequence[Adapter]]) -> int:
+    """Bytes of factors that were computed from a file's tensors rather than being them."""
+    known = {tensor.untyped_storage().data_ptr() for tensor in stored}
+    beside: dict[int, int] = {}
+    parts = [formulas.pack(adapter) for adapters in layers.values() for adapter in adapters]
+    while parts:
+        for part in parts.pop():
+            if isinstance(part, tuple):
+                parts.append(part)
+            elif isinstance(part, Tensor):
+                beside[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
+    return sum(size for place, size in beside.items() if place not in known)
+
+
+def _check_numbers(roles: Mapping[str, Tensor], known_finite: bool) -> None:
     """Raises BadTensors for a tensor that is empty, no number at all, or not finite throughout."""
     for role, tensor in roles.items():
         if not tensor.numel():
@@ -119,10 +134,7 @@ def _check_numbers(roles: Mapping[str, Tensor]) -> None:
         if not tensor.is_floating_point():
             if role not in _COUNTS:
                 raise BadTensors(role, f"holds {tensor.dtype} where floating-point numbers belong")
-            continue
-        wide = tensor.float() if tensor.dtype.itemsize < 2 else tensor
-        # One pass without a temporary; NaN comes through minimum and maximum.
-        if not all(bound.isfinite() for bound in torch.aminmax(wide)):
+        elif not known_finite and not is_finite(tensor):
             raise BadTensors(role, "holds NaN or infinity")
 
 

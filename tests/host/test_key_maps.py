@@ -222,3 +222,56 @@ def test_names_of_other_trainers_are_found(core: Any, name: str) -> None:
         assert found is not None, layer
         assert found.key == f"diffusion_model.{key}", layer
         assert (found.offset[1] if found.offset else 0) == int(start or 0), layer
+
+
+CLIP_L, CLIP_G = "clip_l.transformer.text_model.", "clip_g.transformer.text_model."
+T5, LLM = "t5xxl.transformer.encoder.block.0.", "qwen3_4b.transformer.model.layers.0."
+_OUT, _NORM = "encoder.layers.0.self_attn.out_proj", "final_layer_norm"
+
+# Encoders, and names of trainers for their weights that the host's map may lack.
+ENCODERS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "SD1": (
+        (f"{CLIP_L}{_OUT}", f"{CLIP_L}{_NORM}"),
+        {
+            f"lora_te_text_model_{_NORM}": f"{CLIP_L}{_NORM}",
+            f"text_encoder.text_model.{_NORM}": f"{CLIP_L}{_NORM}",
+            f"base_model.model.text_model.{_OUT}": f"{CLIP_L}{_OUT}",
+        },
+    ),
+    "SDXL": (
+        (f"{CLIP_L}{_OUT}", f"{CLIP_G}{_OUT}", f"{CLIP_L}{_NORM}", f"{CLIP_G}{_NORM}"),
+        {
+            f"lora_te1_text_model_{_NORM}": f"{CLIP_L}{_NORM}",
+            f"lora_te2_text_model_{_NORM}": f"{CLIP_G}{_NORM}",
+            f"text_encoder_2.text_model.{_NORM}": f"{CLIP_G}{_NORM}",
+            "oft_te2_text_model_encoder_layers_0_self_attn_out_proj": f"{CLIP_G}{_OUT}",
+        },
+    ),
+    "SD3": (
+        (f"{CLIP_L}{_OUT}", f"{CLIP_G}{_OUT}", f"{T5}layer.0.SelfAttention.q"),
+        {"text_encoder_3.encoder.block.0.layer.0.SelfAttention.q": f"{T5}layer.0.SelfAttention.q"},
+    ),
+    "Flux": (
+        (f"{CLIP_L}{_OUT}", f"{T5}layer.0.SelfAttention.q"),
+        {"text_encoder_2.encoder.block.0.layer.0.SelfAttention.q": f"{T5}layer.0.SelfAttention.q"},
+    ),
+    "LLM": (
+        (f"{LLM}self_attn.q_proj",),
+        {
+            "lora_te_layers_0_self_attn_q_proj": f"{LLM}self_attn.q_proj",
+            "lora_te1_model_layers_0_self_attn_q_proj": f"{LLM}self_attn.q_proj",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_text_encoders_are_found_in_every_layer(core: Any, name: str) -> None:
+    weights, others = ENCODERS[name]
+    state = {f"{weight}.weight": torch.empty(8, 8, device="meta") for weight in weights}
+    hosts = comfy.lora.model_lora_keys_clip(SimpleNamespace(state_dict=lambda: state), {})
+    names = {layer: core.key_map.Target(key) for layer, key in hosts.items()}
+    key_map = core.key_map.KeyMap.of(names, {key: (8, 8) for key in state})
+    assert {layer: key_map.find(layer) for layer in names} == names
+    for layer, weight in others.items():
+        assert key_map.find(layer) == core.key_map.Target(f"{weight}.weight"), layer

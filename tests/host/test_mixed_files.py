@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import comfy.lora
 import comfy.lora_convert
 import comfy.weight_adapter
 import layouts
@@ -141,3 +142,22 @@ def test_a_file_nobody_knows_is_an_error_even_when_mismatches_are_warned_of(
     with pytest.raises(Exception, match="latent") as raised:
         our_stack(pack, model, None, [("junk", 1.0, 1.0)], mismatch="warn")
     assert type(raised.value).__name__ == "NotALora"
+
+
+@pytest.mark.parametrize("rebuilt", [False, True], ids=["as made", "as newer hosts rebuild it"])
+def test_a_growing_weight_grows_as_in_the_host(pack: Any, core: Any, rebuilt: bool) -> None:
+    tensors = {**_pair(8, 6), "x.reshape_weight": torch.tensor([8, 6])}
+    patches = comfy.lora.load_lora(dict(tensors), {"x": "w.weight"}, log_missing=False)
+    roles = {"up": tensors["x.lora_up.weight"], "down": tensors["x.lora_down.weight"]}
+    (adapter,) = core.adapters.find({**roles, "reshape": tensors["x.reshape_weight"]}).weight
+    fused = pack.nodes.host.FusedAdapter(set(), ((0.7, core.adapters.pack(adapter)), False))
+    if rebuilt:
+        fused = type(fused)(fused.loaded_keys, fused.weights)
+    assert fused.calculate_shape("w.weight") == (8, 6)
+    weight = N(8, 4).float()
+    ours, theirs = (
+        comfy.lora.calculate_weight([(strength, patch, 1.0, None, None)], weight.clone(), "w.weight")
+        for strength, patch in ((1.0, fused), (0.7, patches["w.weight"]))
+    )
+    assert ours.shape == theirs.shape == (8, 6)
+    assert _error(ours, theirs) <= TOLERANCE

@@ -63,6 +63,8 @@ OF_WEIGHT: Mapping[str, Callable[..., Adapter]] = {
     "IA3 inputs": lambda n, out, inner, *rest: IA3(n(inner), True),
     "DoRA rows": lambda n, out, *rest: DoRA(_low_rank(n, out, *rest), n(out).abs(), False),
     "DoRA columns": lambda n, out, inner, *rest: DoRA(_loha(n, out, inner, *rest), n(inner).abs(), True),
+    "DoRA on GLoRA": lambda n, out, *rest: DoRA(_glora(n, out, *rest), n(out).abs(), False),
+    "DoRA on OFT": lambda n, out, *rest: DoRA(OFT(n(out // 4, 4, 4), None, 0.0), n(out).abs(), False),
     "PEFT DoRA": lambda n, out, *rest: PeftDoRA(_low_rank(n, out, *rest), n(out).abs()),
     "value": lambda n, *shape: SetWeight(n(*shape)),
 }

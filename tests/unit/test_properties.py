@@ -27,7 +27,8 @@ from lora_core.lora import Lora
 from lora_core.patch import Match, Step, fuse
 
 FLOAT = torch.float32
-SHAPES = ((8, 6), (8, 6, 3, 3))
+SHAPES = ((8, 6), (8, 6, 3), (8, 6, 3, 3), (8, 4, 2, 3, 3))
+DIMENSIONS = ["linear", "conv1d", "conv2d", "conv3d"]
 strengths = st.floats(-2, 2, allow_nan=False, width=32)
 seeds = st.integers(0, 1000)
 shapes = st.sampled_from(SHAPES)
@@ -159,7 +160,7 @@ def _swap(change: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", kinds.EVERY)
-@pytest.mark.parametrize("shape", SHAPES, ids=["linear", "conv"])
+@pytest.mark.parametrize("shape", SHAPES, ids=DIMENSIONS)
 def test_a_reordered_target_is_the_same_change_in_another_order(kind: str, shape: tuple[int, ...]) -> None:
     """The file's rows are the trainer's; the model has them swapped."""
     adapter = kinds.make(kind, shape)
@@ -168,7 +169,7 @@ def test_a_reordered_target_is_the_same_change_in_another_order(kind: str, shape
 
 
 @pytest.mark.parametrize("kind", kinds.EVERY)
-@pytest.mark.parametrize("shape", SHAPES, ids=["linear", "conv"])
+@pytest.mark.parametrize("shape", SHAPES, ids=DIMENSIONS)
 def test_nothing_but_the_weight_changes_and_it_in_place(kind: str, shape: tuple[int, ...]) -> None:
     adapter = kinds.make(kind, shape)
     assert adapter.fits(shape)
@@ -181,7 +182,7 @@ def test_nothing_but_the_weight_changes_and_it_in_place(kind: str, shape: tuple[
 
 
 @pytest.mark.parametrize("kind", kinds.EVERY)
-@pytest.mark.parametrize("shape", SHAPES, ids=["linear", "conv"])
+@pytest.mark.parametrize("shape", SHAPES, ids=DIMENSIONS)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["float16", "bfloat16"])
 def test_weights_and_maths_in_half_precision(kind: str, shape: tuple[int, ...], dtype: torch.dtype) -> None:
     """As the host patches with little memory: in the weight's own dtype."""
