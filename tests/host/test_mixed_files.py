@@ -7,12 +7,14 @@ from typing import Any
 
 import comfy.lora
 import comfy.lora_convert
+import comfy.model_base
 import comfy.weight_adapter
 import layouts
 import lora_files
 import pytest
 import torch
 from patching import assert_equal, host_chain, our_stack, patched_weights
+from test_key_maps import Family
 from torch import Tensor
 
 TOLERANCE = 1e-6  # of the weight's largest value
@@ -161,3 +163,55 @@ def test_a_growing_weight_grows_as_in_the_host(pack: Any, core: Any, rebuilt: bo
     )
     assert ours.shape == theirs.shape == (8, 6)
     assert _error(ours, theirs) <= TOLERANCE
+
+
+_FLUX = Family(
+    comfy.model_base.Flux,
+    {"depth": 19, "depth_single_blocks": 38, "hidden_size": 8},
+    {
+        "img_in.weight": (8, 4),
+        "img_in.bias": (8,),
+        "single_blocks.0.norm.key_norm.scale": (4,),
+        "single_blocks.37.linear1.weight": (56, 8),
+        "double_blocks.18.txt_attn.qkv.weight": (24, 8),
+    },
+    {},
+)
+_WHOLE_FILES: dict[str, Tensors] = {
+    "BFL control": {
+        "img_in.lora_A.weight": N(2, 6),
+        "img_in.lora_B.weight": N(8, 2),
+        "img_in.lora_B.bias": N(8),
+        "single_blocks.0.norm.key_norm.scale": N(4),
+    },
+    "USO": {
+        "single_blocks.37.processor.qkv_lora.up.weight": N(24, 2),
+        "single_blocks.37.processor.qkv_lora.down.weight": N(2, 8),
+        "double_blocks.18.processor.qkv_lora2.up.weight": N(24, 2),
+        "double_blocks.18.processor.qkv_lora2.down.weight": N(2, 8),
+    },
+}
+
+
+@pytest.mark.parametrize("name", _WHOLE_FILES)
+def test_whole_file_formats_patch_as_the_host_does(pack: Any, core: Any, tmp_path: Path, name: str) -> None:
+    path = lora_files.save(tmp_path / "whole.safetensors", _WHOLE_FILES[name])
+    weights = {f"diffusion_model.{key}": N(*shape).float() for key, shape in _FLUX.weights.items()}
+    names = _FLUX.names()
+    theirs = {key: weight.clone() for key, weight in weights.items()}
+    converted = comfy.lora_convert.convert_lora(dict(_WHOLE_FILES[name]))
+    patches = comfy.lora.load_lora(converted, names)
+    assert len(patches) == (3 if name == "BFL control" else 2)
+    for key, patch in patches.items():
+        plain, offset = (key, None) if isinstance(key, str) else key
+        theirs[plain] = comfy.lora.calculate_weight([(0.7, patch, 1.0, offset, None)], theirs[plain], plain)
+    targets = {layer: core.key_map.Target(*([t] if isinstance(t, str) else t)) for layer, t in names.items()}
+    key_map = core.key_map.KeyMap.of(targets, {key: tuple(weight.shape) for key, weight in weights.items()})
+    lora = pack.nodes.host.read_lora(pack.nodes.host.read_file(path))
+    for key, steps in pack.nodes.host.fuse([pack.nodes.host.match(lora, key_map)]).at([0.7]).items():
+        for step in steps:
+            part = weights[key] if step.target.offset is None else weights[key].narrow(*step.target.offset)
+            result = step.adapter.apply(part, step.strength, torch.float32)
+            weights[key] = result if step.target.offset is None else weights[key]
+    assert not lora.unknown_keys
+    assert max(_error(weights[key], theirs[key]) for key in weights) <= TOLERANCE
