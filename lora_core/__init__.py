@@ -1,6 +1,6 @@
 """LoRA files, stacks and patches, with torch and nothing of the host.
 
 The story, in reading order: `stack` (what a rack is) ↔ `grammar` (its text), `resolve` (which file a name
-means), `files` and `lora` (what is in it), `patch` (several LoRAs, one product per weight), `verdict` (what
-became of each).
+means), `files`, `key_names` and `lora` (what is in it), `adapters` (one formula a file), `key_map` (which
+weight a layer means), `patch` (several LoRAs, one product per weight), `verdict` (what became of each).
 """

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from .errors import BrokenFile, NotALora
+from .peft_config import CONFIG_NAME
 
 MAX_HEADER_BYTES = 100_000_000  # the safetensors library's own limit
 
@@ -45,11 +46,12 @@ _SAVE_AGAIN = "Save it again with a current trainer or the safetensors library"
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells one state of a file from another without reading it."""
+    """What tells one state of a file, and of a PEFT config beside it, from another without reading it."""
 
     path: Path
     size: int
     mtime_ns: int
+    config_mtime_ns: int = 0  # 0 where there is no config
 
     @classmethod
     def of(cls, path: Path | str) -> Stamp:
@@ -61,7 +63,11 @@ class Stamp:
             raise BrokenFile(path, f"cannot be opened ({error.strerror})", "Check the path") from error
         if not path.is_file():
             raise BrokenFile(path, "is not a file", "Name the .safetensors file inside it")
-        return cls(path, found.st_size, found.st_mtime_ns)
+        try:
+            config_mtime_ns = path.with_name(CONFIG_NAME).stat().st_mtime_ns
+        except OSError:
+            config_mtime_ns = 0
+        return cls(path, found.st_size, found.st_mtime_ns, config_mtime_ns)
 
 
 @dataclass(frozen=True)

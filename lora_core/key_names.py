@@ -1,43 +1,30 @@
 """How trainers spell the keys of a LoRA file: one table from suffix to role.
 
 A tensor key is `<layer name><suffix>`. The suffix says which part of the formula the tensor is (its role);
-the layer name is looked up in the model's key map. A key with no known suffix is data for the report,
-never a guess.
+spellings.py and the model's key map say which weight the layer name means. A key with no known suffix is data
+for the report, never a guess.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-T = TypeVar("T")
+# The spellings of a low-rank pair: style → (up, down). The first seven are those of the host's
+# comfy/weight_adapter/lora.py `LoRAAdapter.load`, in its order.
+PAIRS: Mapping[str, tuple[str, str]] = {
+    "kohya": (".lora_up.weight", ".lora_down.weight"),  # and LyCORIS, musubi, OneTrainer
+    "attn_processor": ("_lora.up.weight", "_lora.down.weight"),  # old diffusers
+    "peft": (".lora_B.weight", ".lora_A.weight"),  # and diffusers, ai-toolkit
+    "lora_layer": (".lora.up.weight", ".lora.down.weight"),  # diffusers
+    "mochi": (".lora_B", ".lora_A"),
+    "lora_linear_layer": (".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight"),
+}
 
-# Suffix → role. The seven spellings of a low-rank pair are those of the host's comfy/weight_adapter/lora.py
-# `LoRAAdapter.load`; the other kinds those of its neighbours in that folder and of comfy/lora.py `load_lora`.
+# Suffix → role of every tensor that is no half of a pair.
 ROLES: Mapping[str, str] = {
-    # kohya, LyCORIS, musubi, OneTrainer
-    ".lora_up.weight": "up",
-    ".lora_down.weight": "down",
     ".lora_mid.weight": "mid",
-    # diffusers attention processors
-    "_lora.up.weight": "up",
-    "_lora.down.weight": "down",
-    # PEFT, diffusers, ai-toolkit
-    ".lora_B.weight": "up",
-    ".lora_A.weight": "down",
-    # PEFT state dict with its adapter name, DiffSynth
-    ".lora_B.default.weight": "up",
-    ".lora_A.default.weight": "down",
-    # diffusers LoRA layers
-    ".lora.up.weight": "up",
-    ".lora.down.weight": "down",
-    # diffusers text encoders
-    ".lora_linear_layer.up.weight": "up",
-    ".lora_linear_layer.down.weight": "down",
-    # Mochi
-    ".lora_B": "up",
-    ".lora_A": "down",
-    # any kind
     ".alpha": "alpha",
     ".dora_scale": "dora_scale",
     ".reshape_weight": "reshape",
@@ -61,9 +48,12 @@ ROLES: Mapping[str, str] = {
     ".a2.weight": "glora_a2",
     ".b1.weight": "glora_b1",
     ".b2.weight": "glora_b2",
+    ".bm.weight": "glora_bm",
     # OFT and BOFT
     ".oft_blocks": "oft_blocks",
     ".rescale": "rescale",
+    # IA³ of LyCORIS; its vector is spelled `.weight` and known by this neighbour alone
+    ".on_input": "on_input",
     # whole tensors
     ".diff": "diff",
     ".diff_b": "diff_b",
@@ -72,52 +62,90 @@ ROLES: Mapping[str, str] = {
     ".set_weight": "set_weight",
 }
 
+# What PEFT writes beside and instead of a pair, with or without the name of the adapter, any name.
+_PEFT_ROLES: Mapping[str, str] = {
+    "lora_A": "down",
+    "lora_B": "up",
+    "lora_magnitude_vector": "magnitude",
+    "lora_embedding_A": "embedding_a",
+    "lora_embedding_B": "embedding_b",
+    "ia3_l": "ia3_l",
+    **{role: role for role in ROLES.values() if role.startswith(("hada_", "lokr_"))},
+}
+_PEFT = re.compile(
+    rf"(?P<layer>.+)\.(?P<part>{'|'.join(_PEFT_ROLES)})(?:\.(?P<name>(?!weight$|bias$)[^.]+))?(?P<end>\.weight|\.bias)?"
+)
+
+_STYLES = {
+    suffix: (style, role)
+    for style, pair in PAIRS.items()
+    for suffix, role in zip(pair, ("up", "down"), strict=True)
+}
 # Longest first, so that "x_lora.up.weight" and "x.lora.up.weight" are never read as each other.
-_BY_LENGTH = sorted(ROLES, key=len, reverse=True)
+_BY_LENGTH = sorted([*ROLES, *_STYLES], key=len, reverse=True)
+
+_EMBEDDING = "bundle_emb."
 
 
 class NamedRole(NamedTuple):
-    """A tensor key taken apart."""
+    """A tensor key taken apart. `style` tells pairs of one layer in different spellings apart."""
 
     layer: str
     role: str
+    style: str = ""
 
 
 def split_key(key: str) -> NamedRole | None:
     """The layer name and the role of a tensor key, or None for a key of no known spelling."""
     for suffix in _BY_LENGTH:
         if key.endswith(suffix) and len(key) > len(suffix):
-            return NamedRole(key[: -len(suffix)], ROLES[suffix])
-    return None
+            style, role = _STYLES.get(suffix) or ("", ROLES[suffix])
+            return NamedRole(key[: -len(suffix)], role, style)
+    found = _PEFT.fullmatch(key)
+    if found is None:
+        return None
+    role = _PEFT_ROLES[found["part"]]
+    if found["end"] == ".bias":
+        if role != "up":
+            return None
+        role = "up_bias"
+    return NamedRole(found["layer"], role, f"peft {found['name']}" if found["name"] else "peft")
 
 
-def group_keys(keys: Iterable[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
-    """Sort tensor keys into {layer name: {role: key}}, and the keys of no known spelling.
+class Grouped(NamedTuple):
+    """The keys of a file sorted."""
 
-    Where one layer is spelled twice the first spelling in file order keeps the role and the second is
-    reported as unknown rather than dropped.
+    layers: dict[str, list[dict[str, str]]]  # layer name → for each spelling {role: key}
+    embeddings: tuple[str, ...]  # names of textual inversions packed in with the LoRA
+    unknown: list[str]
+
+
+def group_keys(keys: Iterable[str]) -> Grouped:
+    """Sort tensor keys by layer and role.
+
+    Pairs of one layer in several spellings are groups of their own, because they add up; what else there is
+    about the layer, its alpha first of all, belongs to the first of them.
     """
-    layers: dict[str, dict[str, str]] = {}
-    unknown: list[str] = []
+    styles: dict[str, dict[str, dict[str, str]]] = {}
+    embeddings: dict[str, None] = {}
+    unknown: dict[str, None] = {}
     for key in keys:
         named = split_key(key)
-        if named is None or named.role in layers.get(named.layer, ()):
-            unknown.append(key)
+        if key.startswith(_EMBEDDING):
+            embeddings[key.removeprefix(_EMBEDDING).partition(".")[0]] = None
+        elif named is None or named.role in styles.get(named.layer, {}).get(named.style, {}):
+            unknown[key] = None
         else:
-            layers.setdefault(named.layer, {})[named.role] = key
-    return layers, unknown
+            styles.setdefault(named.layer, {}).setdefault(named.style, {})[named.role] = key
+    layers = {layer: _groups(found) for layer, found in styles.items()}
+    for layer, (first, *_) in layers.items():
+        if "on_input" in first and f"{layer}.weight" in unknown:
+            first["ia3_weight"] = f"{layer}.weight"
+            del unknown[f"{layer}.weight"]
+    return Grouped(layers, tuple(embeddings), list(unknown))
 
 
-def widen(names: Mapping[str, T]) -> dict[str, T]:
-    """A key map that also knows the spellings trainers write and the host's own map lacks.
-
-    Today's diffusers and PEFT write `…attn1.to_q` and `…attn1.to_out.0` for UNets; the host's map has only
-    the older `…attn1.processor.to_q` and `…attn1.processor.to_out` (comfy/lora.py `model_lora_keys_unet`).
-    The host's own spellings win where two meet.
-    """
-    wide = dict(names)
-    for name, target in names.items():
-        if ".processor.to_" in name:
-            plain = name.replace(".processor.to_", ".to_")
-            wide.setdefault(f"{plain}.0" if plain.endswith(".to_out") else plain, target)
-    return wide
+def _groups(styles: Mapping[str, dict[str, str]]) -> list[dict[str, str]]:
+    shared = styles.get("", {})
+    pairs = [group for style, group in styles.items() if style]
+    return [{**shared, **pairs[0]}, *pairs[1:]] if pairs else [shared]

@@ -7,46 +7,19 @@ and a changed strength only changes the numbers that scale the rows of D.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from .adapters import Adapter, Reorder
+from .adapters import Adapter
 from .adapters.low_rank import LowRank, LowRankRun, join
+from .adapters.padded import Padded
 from .errors import ShapeMismatch
-from .lora import Foreign, LayerAdapter, Lora
-
-
-@dataclass(frozen=True)
-class Target:
-    """A model weight, or the slice of it, that a layer name stands for.
-
-    `offset` is (dimension, start, length) of the slice; `function` reorders a weight change before it is
-    added. Both are as in the host's key maps (comfy/lora.py).
-    """
-
-    key: str
-    offset: tuple[int, int, int] | None = None
-    function: Reorder | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class KeyMap:
-    """Every layer name a model answers to, and the shapes of its weights."""
-
-    targets: Mapping[str, Target]
-    shapes: Mapping[str, tuple[int, ...]]
-
-    def shape(self, target: Target) -> tuple[int, ...] | None:
-        """Shape of the weight or slice; None where the model does not tell."""
-        shape = self.shapes.get(target.key)
-        if shape is None or target.offset is None:
-            return shape
-        dimension, _, length = target.offset
-        return (*shape[:dimension], length, *shape[dimension + 1 :])
+from .key_map import KeyMap, Target
+from .lora import Lora
 
 
 @dataclass(frozen=True)
@@ -54,11 +27,25 @@ class Misfit:
     """A layer that is in the model with another shape."""
 
     layer: str
-    found: tuple[int, ...]  # (out, in · kernel) of the change
+    kind: str
+    found: tuple[int, int] | None  # (out, in · kernel) of the change
     expected: tuple[int, ...]  # of the weight
 
     def __str__(self) -> str:
-        return f"{self.layer} makes a change of {self.found}, the model's weight is {self.expected}"
+        made = f"makes a change of {self.found}" if self.found else f"is {self.kind} of another shape"
+        return f"{self.layer} {made}, the model's weight is {self.expected}"
+
+
+@dataclass(frozen=True, eq=False)
+class Foreign:
+    """A patch made by the host's own adapters from tensors we have no formula for."""
+
+    patch: Any
+    keys: frozenset[str]  # of the file
+
+
+Adopt = Callable[[Mapping[str, Tensor], KeyMap], Mapping[Target, Foreign]]
+"""How a host makes patches of tensors we have no formula for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +55,7 @@ class Match:
     lora: Lora
     layers: Mapping[str, Target]
     misfits: tuple[Misfit, ...]
+    foreign: Mapping[Target, Foreign] = field(default_factory=dict)
 
     def require_fit(self) -> None:
         """Raises ShapeMismatch when a layer has another shape than the model's."""
@@ -79,29 +67,31 @@ class Match:
             )
 
 
-def match(lora: Lora, key_map: KeyMap) -> Match:
+def match(lora: Lora, key_map: KeyMap, adopt: Adopt | None = None) -> Match:
     """Look every layer of a LoRA up in a model's key map."""
     layers: dict[str, Target] = {}
     misfits: list[Misfit] = []
     for name, adapters in lora.layers.items():
-        target = key_map.targets.get(name)
+        target = key_map.find(name)
         if target is None:
             continue
-        misfit = _misfit(name, adapters, key_map.shape(target))
+        misfit = _misfit(name, adapters, target, key_map.shape(target))
         if misfit is None:
             layers[name] = target
         else:
             misfits.append(misfit)
-    return Match(lora, layers, tuple(misfits))
+    foreign = adopt(lora.leftovers, key_map) if adopt is not None and lora.leftovers else {}
+    return Match(lora, layers, tuple(misfits), foreign)
 
 
-def _misfit(layer: str, adapters: Sequence[LayerAdapter], shape: tuple[int, ...] | None) -> Misfit | None:
+def _misfit(
+    layer: str, adapters: Sequence[Adapter], target: Target, shape: tuple[int, ...] | None
+) -> Misfit | None:
     for adapter in adapters:
-        change = None if isinstance(adapter, Foreign) else adapter.change_shape
-        if change is None or shape is None:
-            continue
-        if not shape or change != (shape[0], math.prod(shape[1:])):
-            return Misfit(layer, change, shape)
+        # A slice cannot grow: the host keeps the weight around it.
+        is_slice = isinstance(adapter, Padded) and target.offset is not None
+        if shape is not None and (is_slice or not adapter.fits(shape)):
+            return Misfit(layer, adapter.kind, adapter.change_shape, shape)
     return None
 
 
@@ -109,15 +99,16 @@ def _misfit(layer: str, adapters: Sequence[LayerAdapter], shape: tuple[int, ...]
 class Step:
     """One of our adapters at a strength. A run of plain LoRAs has its strengths inside, and 1 here."""
 
+    target: Target
     adapter: Adapter
     strength: float
 
 
 @dataclass(frozen=True, eq=False)
 class ForeignStep:
-    """A layer left to the host's own adapter, at its place in the order."""
+    """A patch of the host's own adapters, at its place in the order."""
 
-    layer: str
+    target: Target
     adapter: Foreign
     strength: float
 
@@ -126,6 +117,7 @@ class ForeignStep:
 class _Run:
     """Concatenated factors of plain LoRAs, strengths left out."""
 
+    target: Target
     up: Tensor
     down: Tensor
     parts: tuple[tuple[int, int, float], ...]  # index of the LoRA in the stack, rank, alpha / rank
@@ -134,29 +126,30 @@ class _Run:
         numbers: list[float] = []
         for index, rank, scale in self.parts:
             numbers += [strengths[index] * scale] * rank
-        return Step(LowRankRun(self.up, self.down, torch.tensor(numbers, dtype=torch.float32)), 1.0)
+        scales = torch.tensor(numbers, dtype=torch.float32)
+        return Step(self.target, LowRankRun(self.up, self.down, scales), 1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class _Single:
     """An adapter that stands alone."""
 
-    index: int
-    layer: str
-    adapter: LayerAdapter
+    target: Target
+    index: int  # of the LoRA in the stack
+    adapter: Adapter | Foreign
 
     def at(self, strengths: Sequence[float]) -> Step | ForeignStep:
         strength = strengths[self.index]
         if isinstance(self.adapter, Foreign):
-            return ForeignStep(self.layer, self.adapter, strength)
-        return Step(self.adapter, strength)
+            return ForeignStep(self.target, self.adapter, strength)
+        return Step(self.target, self.adapter, strength)
 
 
 @dataclass(frozen=True, eq=False)
 class Fused:
     """A stack's factors joined per target. Holds for any strengths of the same LoRAs in the same order."""
 
-    steps: Mapping[Target, tuple[_Run | _Single, ...]]
+    steps: Mapping[str, tuple[_Run | _Single, ...]]  # by model key, slices of a weight in one order with it
 
     @property
     def size(self) -> int:
@@ -164,39 +157,44 @@ class Fused:
         runs = [step for steps in self.steps.values() for step in steps if isinstance(step, _Run)]
         return sum(run.up.nbytes + run.down.nbytes for run in runs if len(run.parts) > 1)
 
-    def at(self, strengths: Sequence[float]) -> dict[Target, list[Step | ForeignStep]]:
-        """The steps of every target in order, for one strength per LoRA of the stack."""
-        return {target: [step.at(strengths) for step in steps] for target, steps in self.steps.items()}
+    def at(self, strengths: Sequence[float]) -> dict[str, list[Step | ForeignStep]]:
+        """The steps of every model key in order, for one strength per LoRA of the stack."""
+        return {key: [step.at(strengths) for step in steps] for key, steps in self.steps.items()}
 
 
 def fuse(matches: Sequence[Match]) -> Fused:
     """Join the LoRAs of a stack, in order, into as few steps per weight as their formulas allow."""
-    singles: dict[Target, list[_Single]] = {}
+    singles: dict[str, list[_Single]] = {}
     for index, found in enumerate(matches):
         for layer, target in found.layers.items():
             adapters = found.lora.layers[layer]
-            singles.setdefault(target, []).extend(_Single(index, layer, adapter) for adapter in adapters)
-    return Fused({target: tuple(_steps(items)) for target, items in singles.items()})
+            singles.setdefault(target.key, []).extend(_Single(target, index, a) for a in adapters)
+        for target, foreign in found.foreign.items():
+            singles.setdefault(target.key, []).append(_Single(target, index, foreign))
+    return Fused({key: tuple(_steps(items)) for key, items in singles.items()})
 
 
 def _steps(items: Sequence[_Single]) -> list[_Run | _Single]:
-    """Plain LoRAs may pass other changes that only add up, never one that depends on the weight."""
+    """The steps of one weight.
+
+    Plain LoRAs may pass other changes that only add up, never one that depends on the weight. What makes the
+    weight grow comes last, so that everything else meets the shape it was made for.
+    """
     steps: list[_Run | _Single] = []
-    plain: list[_Single] = []
+    plain: dict[Target, list[_Single]] = {}
+    growing = [item for item in items if isinstance(item.adapter, Padded)]
     for item in items:
         if isinstance(item.adapter, LowRank):
-            plain.append(item)
-            continue
-        if isinstance(item.adapter, Foreign) or item.adapter.needs_weight:
-            steps += _run(plain)
-            plain = []
-        steps.append(item)
-    return steps + _run(plain)
+            plain.setdefault(item.target, []).append(item)
+        elif not isinstance(item.adapter, Padded):
+            if isinstance(item.adapter, Foreign) or item.adapter.needs_weight:
+                steps += [_run(target, run) for target, run in plain.items()]
+                plain = {}
+            steps.append(item)
+    return steps + [_run(target, run) for target, run in plain.items()] + growing
 
 
-def _run(items: Sequence[_Single]) -> list[_Run]:
-    if not items:
-        return []
+def _run(target: Target, items: Sequence[_Single]) -> _Run:
     factors = [item.adapter for item in items if isinstance(item.adapter, LowRank)]
     parts = tuple((item.index, a.rank, a.scale) for item, a in zip(items, factors, strict=True))
-    return [_Run(*join(factors), parts)]
+    return _Run(target, *join(factors), parts)

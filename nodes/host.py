@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import comfy.lora
-import comfy.lora_convert
 import comfy.model_management
 import comfy.utils
 import folder_paths
@@ -25,12 +24,13 @@ from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
 from ..lora_core.adapters import Reorder, pack, unpack
+from ..lora_core.adapters.padded import Padded
 from ..lora_core.cache import ByteCache
 from ..lora_core.errors import BrokenFile
 from ..lora_core.files import Stamp, read_file, read_header
-from ..lora_core.key_names import widen
+from ..lora_core.key_map import KeyMap, Target
 from ..lora_core.lora import Lora, read_lora
-from ..lora_core.patch import ForeignStep, KeyMap, Match, Step, Target, fuse, match
+from ..lora_core.patch import Foreign, ForeignStep, Match, Step, fuse, match
 from ..lora_core.resolve import resolve
 from ..lora_core.sidecars import trigger_words
 from ..lora_core.stack import Entry
@@ -83,7 +83,7 @@ def lora_path(name: str) -> Path:
 def fingerprint(names: Sequence[str]) -> str:
     """Changes whenever one of the files does, for IS_CHANGED."""
     stamps = [Stamp.of(lora_path(name)) for name in names]
-    return " ".join(f"{stamp.path}:{stamp.size}:{stamp.mtime_ns}" for stamp in stamps)
+    return " ".join(f"{stamp.path}:{stamp.size}:{stamp.mtime_ns}:{stamp.config_mtime_ns}" for stamp in stamps)
 
 
 def words_of(name: str) -> str:
@@ -99,7 +99,7 @@ def _load(name: str) -> _Loaded:
     pinned = comfy.model_management.get_torch_device().type == "cuda"
 
     def read() -> _Loaded:
-        return _Loaded(read_lora(read_file(stamp.path, pinned), comfy.lora_convert.convert_lora))
+        return _Loaded(read_lora(read_file(stamp.path, pinned), keep_foreign=True))
 
     return _CACHE.get(stamp, read)
 
@@ -115,7 +115,7 @@ def _key_map(module: torch.nn.Module, names_of: Callable[..., Mapping[str, Any]]
         names = {name: _target(value) for name, value in names_of(module, {}).items()}
         # Packed weights (NF4 and the like) do not show the shape they stand for.
         shapes = {k: tuple(t.shape) for k, t in module.state_dict().items() if t.is_floating_point()}
-        known = _KEY_MAPS[module] = KeyMap(widen(names), shapes)
+        known = _KEY_MAPS[module] = KeyMap.of(names, shapes)
     return known
 
 
@@ -164,6 +164,11 @@ class FusedAdapter(WeightAdapterBase):
             weight = unpack(packed).apply(weight, strength * step_strength, intermediate_dtype, reorder)
         return weight
 
+    def calculate_shape(self, key: str) -> tuple[int, ...] | None:
+        """The shape the weight will grow to, for newer hosts; None where it keeps its own."""
+        padded = [adapter for _, packed in self.weights[:-1] if isinstance(adapter := unpack(packed), Padded)]
+        return padded[-1].shape if padded else None
+
 
 @dataclass(frozen=True)
 class Applied:
@@ -184,8 +189,9 @@ def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect:
     model_map = _key_map(model.model, comfy.lora.model_lora_keys_unet) if model is not None else None
     clip_map = _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip) if clip is not None else None
     verdicts = _judge(active, model_map, clip_map)
-    if require_effect:
-        for verdict in verdicts:
+    for verdict in verdicts:
+        verdict.require_lora()
+        if require_effect:
             verdict.require_effect()
     if model_map is not None:
         model = _patched(model, model_map, [(v.entry.strength_model, v.model) for v in verdicts if v.model])
@@ -218,49 +224,55 @@ def _match(loaded: _Loaded, key_map: KeyMap | None) -> Match | None:
     if key_map is None:
         return None
     if key_map not in loaded.matches:
-        loaded.matches[key_map] = match(loaded.lora, key_map)
+        loaded.matches[key_map] = match(loaded.lora, key_map, _adopt)
     return loaded.matches[key_map]
 
 
-def _patches(key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> dict[Target, list[Step | ForeignStep]]:
+def _patches(key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> dict[str, list[Step | ForeignStep]]:
     used = [(strength, matched) for strength, matched in found if strength != 0]
     matches = [matched for _, matched in used]
     key = (key_map, tuple(matched.lora.stamp for matched in matches))
     return _CACHE.get(key, lambda: fuse(matches)).at([strength for strength, _ in used])
 
 
-def _add_patches(patcher: Any, patches: Mapping[Target, Sequence[Step | ForeignStep]]) -> None:
-    """Hand patches to the host, keeping each target's order; one call per place in the order and strength."""
-    values = {target: list(_host_values(target, steps)) for target, steps in patches.items()}
-    for place in range(max((len(items) for items in values.values()), default=0)):
+def _adopt(leftovers: Mapping[str, Tensor], key_map: KeyMap) -> dict[Target, Foreign]:
+    """Patches of ComfyUI's own adapters, for what its loader knows and we do not."""
+    names = {name: _host_key(target) for name, target in key_map.targets.items()}
+    try:
+        values = comfy.lora.load_lora(dict(leftovers), names, log_missing=False)
+    except KeyError as error:
+        remedy = "Its format is one ComfyUI knows, but it is incomplete; train or save it again"
+        raise BrokenFile("LoRA", f"has no {error} that ComfyUI asks for", remedy) from None
+    return {_target(key): Foreign(value, _keys_of(value, leftovers)) for key, value in values.items()}
+
+
+def _keys_of(value: Any, leftovers: Mapping[str, Tensor]) -> frozenset[str]:
+    if isinstance(value, WeightAdapterBase):
+        return frozenset(value.loaded_keys)
+    return frozenset(key for key, tensor in leftovers.items() if any(tensor is used for used in value[1]))
+
+
+def _add_patches(patcher: Any, patches: Mapping[str, Sequence[Step | ForeignStep]]) -> None:
+    """Hand patches to the host, keeping each weight's order; one call per place in the order and strength."""
+    values = [list(_host_values(steps)) for steps in patches.values()]
+    for place in range(max(map(len, values), default=0)):
         calls: dict[float, dict[Any, Any]] = {}
-        for items in values.values():
+        for items in values:
             if place < len(items):
-                strength, patch = items[place]
-                calls.setdefault(strength, {}).update(patch)
+                strength, key, value = items[place]
+                calls.setdefault(strength, {})[key] = value
         for strength, patch in calls.items():
             patcher.add_patches(patch, strength)
 
 
-def _host_values(
-    target: Target, steps: Sequence[Step | ForeignStep]
-) -> Iterator[tuple[float, dict[Any, Any]]]:
-    """The patches of one target as the host takes them, with their strengths: ours between its own as one."""
-    key, has_function = _host_key(target), target.function is not None
-    for is_ours, group in groupby(steps, key=lambda step: isinstance(step, Step)):
+def _host_values(steps: Sequence[Step | ForeignStep]) -> Iterator[tuple[float, Any, Any]]:
+    """The patches of one weight as the host takes them: strength, key, value; ours in a row as one."""
+    for (target, is_ours), group in groupby(steps, key=lambda step: (step.target, isinstance(step, Step))):
+        key = _host_key(target)
         if is_ours:
-            packed = ((step.strength, pack(step.adapter)) for step in group)
-            yield 1.0, {key: FusedAdapter(set(), (*packed, has_function))}
+            packed = ((step.strength, pack(step.adapter)) for step in group if isinstance(step, Step))
+            yield 1.0, key, FusedAdapter(set(), (*packed, target.function is not None))
         else:
             for step in group:
                 assert isinstance(step, ForeignStep)
-                yield step.strength, _foreign_values(key, step)
-
-
-def _foreign_values(key: Any, step: ForeignStep) -> dict[Any, Any]:
-    tensors = dict(step.adapter.tensors)
-    values: dict[Any, Any] = comfy.lora.load_lora(tensors, {step.layer: key}, log_missing=False)
-    if not values:
-        remedy = "Its format is not one this pack or ComfyUI knows; convert it to a plain LoRA"
-        raise BrokenFile(step.layer, "cannot be applied", remedy, key=next(iter(tensors)))
-    return values
+                yield step.strength, key, step.adapter.patch

@@ -1,36 +1,49 @@
 """One small file per formula, all of the same shape.
 
 A formula's file has a frozen dataclass (the stored tensors of one layer, and numbers) that is an `Adapter`,
-and a function `from_roles` that makes one from the roles key_names.py found, or None. `FORMULAS` is the list
-of them.
+and a function `from_roles` that makes one from the roles key_names.py found, or None. `find` puts them
+together; docs/adapters.md is the table of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from . import low_rank
-
-Reorder = Callable[[Tensor], Tensor]
-"""What some targets do to a weight change before it is added (swap halves, for one)."""
+from . import dora, full, glora, ia3, loha, lokr, low_rank, oft, padded
+from .change import Reorder as Reorder
+from .roles import BadTensors, Roles
 
 
 class Adapter(Protocol):
     """One layer of a LoRA file, in one formula."""
 
-    kind: ClassVar[str]  # for the report
-    needs_weight: ClassVar[
-        bool
-    ]  # whether the change depends on the weight, so that its place in a stack matters
+    # Whether the result depends on the weight it meets, so that its place in a stack matters.
+    needs_weight: ClassVar[bool]
+    # Where the trainer's library and the host disagree, in a sentence for the report; else empty.
+    unlike_host: ClassVar[str]
+
+    @property
+    def kind(self) -> str:
+        """For the report."""
+        ...
+
+    @property
+    def rank(self) -> int | None:
+        """The rank of the factors, or None where the formula has none."""
+        ...
 
     @property
     def change_shape(self) -> tuple[int, int] | None:
-        """(out, in · kernel) of the change, or None where it fits any weight."""
+        """(out, in · kernel) of the change, or None where `fits` alone can tell."""
+        ...
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether `apply` takes a weight of this shape."""
         ...
 
     def apply(
@@ -40,24 +53,81 @@ class Adapter(Protocol):
         ...
 
 
-FORMULAS: tuple[Callable[[Mapping[str, Tensor]], tuple[Adapter, set[str]] | None], ...] = (
+FORMULAS: tuple[Callable[[Roles], tuple[Any, set[str]] | None], ...] = (
+    full.value_from_roles,
     low_rank.from_roles,
+    loha.from_roles,
+    lokr.from_roles,
+    glora.from_roles,
+    oft.from_roles,
+    ia3.from_roles,
+    full.difference_from_roles,
 )
-"""Each gives an adapter and the roles it used, or None when its roles are not there."""
+"""Each gives an adapter and the roles it used, or None when its roles are not there. A layer that holds
+several gets all of them, in this order."""
 
 _CLASSES: Mapping[str, Callable[..., Adapter]] = {
-    cls.__name__: cls for cls in (low_rank.LowRank, low_rank.LowRankRun)
+    cls.__name__: cls
+    for cls in (
+        low_rank.LowRank,
+        low_rank.LowRankRun,
+        padded.Padded,
+        loha.LoHa,
+        lokr.LoKr,
+        glora.GLoRA,
+        oft.OFT,
+        oft.BOFT,
+        ia3.IA3,
+        full.Difference,
+        full.SetWeight,
+        dora.DoRA,
+        dora.PeftDoRA,
+    )
 }
 
 
-def find(tensors: Mapping[str, Tensor]) -> list[Adapter]:
-    """The adapters a layer's roles make, or none when a role is left that no formula here knows.
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """The adapters of one layer: of its weight, and of its bias."""
 
-    Raises ValueError, with the reason, when tensors do not belong together.
+    weight: tuple[Adapter, ...]
+    bias: tuple[Adapter, ...]
+
+
+def find(tensors: Roles) -> Layer | None:
+    """The adapters a layer's roles make, or None when a role is left that no formula here knows.
+
+    Raises BadTensors when tensors do not belong together.
     """
-    found = [made for formula in FORMULAS if (made := formula(tensors)) is not None]
-    used = {role for _, roles in found for role in roles}
-    return [adapter for adapter, _ in found] if tensors.keys() == used else []
+    found: list[Adapter] = []
+    used: set[str] = set()
+    for formula in FORMULAS:
+        made = formula(tensors)
+        if made is not None:
+            adapter, roles = _decorate(made[0], tensors)
+            found.append(adapter)
+            used |= made[1] | roles
+    if sum(isinstance(adapter, dora.DoRA | dora.PeftDoRA) for adapter in found) > 1:
+        raise BadTensors((used & {"dora_scale", "magnitude"}).pop(), "stands beside two formulas")
+    biases, roles = full.biases_from_roles(tensors)
+    turned = ia3.bias_from_roles(tensors)
+    used |= roles
+    if tensors.keys() != used | ({"alpha", "scale"} & tensors.keys()) or not (found or biases):
+        return None
+    return Layer(tuple(found), (*([turned[0]] if turned else []), *biases))
+
+
+def _decorate(adapter: Any, tensors: Roles) -> tuple[Adapter, set[str]]:
+    """An adapter with what else its layer says about it: a larger shape, the lengths of a DoRA."""
+    if not isinstance(adapter, dora.Inner):
+        made: Adapter = adapter
+        return made, set()
+    decorated, roles = dora.wrap(adapter, tensors)
+    if "reshape" in tensors and not isinstance(decorated, low_rank.LowRank):
+        raise BadTensors("reshape", f"goes with a plain LoRA alone, not with {decorated.kind}")
+    if isinstance(decorated, low_rank.LowRank):
+        return padded.pad(decorated, tensors)
+    return decorated, roles
 
 
 def pack(adapter: Adapter) -> tuple[Any, ...]:

@@ -1,15 +1,22 @@
-"""Plain LoRA: ΔW = (alpha / rank) · up @ down (Hu et al. 2021, section 4.1), alone and several at once."""
+"""Plain LoRA: ΔW = (alpha / rank) · up @ down (Hu et al. 2021, section 4.1), alone and several at once.
+
+A convolution with a Tucker core (LyCORIS functional/locon.py: mid ×₁ up ×₂ down) is a plain one once its core
+is multiplied into `down`, and so is an embedding, whose factors PEFT stores the other way round.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+
+from .change import Reorder, add_product, to_weight
+from .roles import BadTensors, Roles, has_all, matrix_shape, read_scale, require, used
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +28,7 @@ class LowRank:
 
     kind: ClassVar[str] = "LoRA"
     needs_weight: ClassVar[bool] = False
+    unlike_host: ClassVar[str] = ""
 
     up: Tensor
     down: Tensor
@@ -34,16 +42,15 @@ class LowRank:
     def change_shape(self) -> tuple[int, int]:
         return self.up.shape[0], math.prod(self.down.shape[1:])
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return matrix_shape(shape) == self.change_shape
+
     def apply(
-        self,
-        weight: Tensor,
-        strength: float,
-        dtype: torch.dtype,
-        reorder: Callable[[Tensor], Tensor] | None = None,
+        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
         """Add strength · scale · up @ down to `weight` in place."""
-        up = self.up.flatten(1).to(weight.device, dtype, non_blocking=True)
-        down = self.down.flatten(1).to(weight.device, dtype, non_blocking=True)
+        up = to_weight(self.up.flatten(1), weight, dtype)
+        down = to_weight(self.down.flatten(1), weight, dtype)
         return add_product(weight, up, down, strength * self.scale, reorder)
 
 
@@ -57,25 +64,29 @@ class LowRankRun:
 
     kind: ClassVar[str] = "LoRA"
     needs_weight: ClassVar[bool] = False
+    unlike_host: ClassVar[str] = ""
 
     up: Tensor
     down: Tensor
     scales: Tensor
 
     @property
+    def rank(self) -> int:
+        return self.down.shape[0]
+
+    @property
     def change_shape(self) -> tuple[int, int]:
         return self.up.shape[0], self.down.shape[1]
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return matrix_shape(shape) == self.change_shape
+
     def apply(
-        self,
-        weight: Tensor,
-        strength: float,
-        dtype: torch.dtype,
-        reorder: Callable[[Tensor], Tensor] | None = None,
+        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
         """Add strength times the run to `weight` in place."""
         device = weight.device
-        up = self.up.to(device, dtype, non_blocking=True)
+        up = to_weight(self.up, weight, dtype)
         down = self.down.to(device, non_blocking=True)
         scales = self.scales.to(device, non_blocking=True).unsqueeze(1)
         # Scaling and casting in one kernel; the few rows of `down` are the smallest place to scale.
@@ -102,40 +113,38 @@ def _concatenate(parts: Sequence[Tensor], dimension: int) -> Tensor:
     return torch.cat(list(parts), dim=dimension, out=torch.empty(shape, dtype=dtype, pin_memory=True))
 
 
-def add_product(
-    weight: Tensor,
-    up: Tensor,
-    down: Tensor,
-    factor: float,
-    reorder: Callable[[Tensor], Tensor] | None = None,
-) -> Tensor:
-    """Add factor · up @ down to `weight` (out, in, *kernel), possibly a view, in place, and return it.
-
-    One addmm when nothing stands between product and weight, so no full-size temporary is made.
-    """
-    if reorder is None and weight.dtype == up.dtype and weight.is_contiguous():
-        weight.view(weight.shape[0], -1).addmm_(up, down, alpha=factor)
-        return weight
-    change = torch.mm(up, down).mul_(factor).view(weight.shape)
-    return weight.add_(change if reorder is None else reorder(change))
-
-
-def from_roles(tensors: Mapping[str, Tensor]) -> tuple[LowRank, set[str]] | None:
-    """The LowRank of a layer and the roles it used, or None where there is no plain pair.
-
-    A missing alpha means scale 1, as in the host (comfy/weight_adapter/lora.py) and in PEFT files.
-    Raises ValueError, with the reason, when the factors do not belong together.
-    """
-    if "up" not in tensors or "down" not in tensors:
+def from_roles(tensors: Roles) -> tuple[LowRank, set[str]] | None:
+    """The LowRank of a layer and the roles it used, or None where there is no pair of factors."""
+    if has_all(tensors, "embedding_a", "embedding_b"):
+        return _embedding(tensors)
+    if not has_all(tensors, "up", "down"):
+        if "mid" in tensors:
+            raise BadTensors("mid", "has no 'up' and 'down' beside it")
         return None
     up, down = tensors["up"], tensors["down"]
-    if up.ndim < 2 or down.ndim < 2:
-        raise ValueError(
-            f"up {tuple(up.shape)} and down {tuple(down.shape)} must have two dimensions or more"
-        )
+    require(up.ndim >= 2 and down.ndim >= 2, tensors, "up", "down")
     rank = down.shape[0]
-    if math.prod(up.shape[1:]) != rank:
-        raise ValueError(f"up {tuple(up.shape)} and down {tuple(down.shape)} disagree about the rank")
-    alpha = tensors.get("alpha")
-    scale = 1.0 if alpha is None else float(alpha) / rank
-    return LowRank(up, down, scale), {"up", "down", "alpha"} & tensors.keys()
+    scale = read_scale(tensors, rank)
+    if "mid" in tensors:
+        return LowRank(up, _with_core(tensors), scale), used(tensors, "up", "down", "mid")
+    require(math.prod(up.shape[1:]) == rank, tensors, "up", "down")
+    return LowRank(up, down, scale), used(tensors, "up", "down")
+
+
+def _with_core(tensors: Roles) -> Tensor:
+    """`down` (rank, in, 1, 1) times the core `mid` (up's rank, rank, *kernel): (up's rank, in, *kernel).
+
+    In float32: the product of two half-precision factors is no half-precision number.
+    """
+    up, down, mid = tensors["up"], tensors["down"], tensors["mid"]
+    fits = mid.ndim >= 3 and mid.shape[1] == down.shape[0] and mid.shape[0] == math.prod(up.shape[1:])
+    require(fits and math.prod(down.shape[2:]) == 1, tensors, "mid", "up", "down")
+    return torch.einsum("mn...,ni->mi...", mid.float(), down.flatten(1).float())
+
+
+def _embedding(tensors: Roles) -> tuple[LowRank, set[str]]:
+    """PEFT's embeddings: A is (rank, tokens), B is (width, rank), ΔW = scale · (B @ A)ᵀ, (tokens, width)."""
+    a, b = tensors["embedding_a"], tensors["embedding_b"]
+    require(a.ndim == b.ndim == 2 and a.shape[0] == b.shape[1], tensors, "embedding_a", "embedding_b")
+    adapter = LowRank(a.T.contiguous(), b.T.contiguous(), read_scale(tensors, a.shape[0]))
+    return adapter, used(tensors, "embedding_a", "embedding_b")

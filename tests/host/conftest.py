@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,14 @@ import folder_paths  # noqa: E402
 def pack() -> ModuleType:
     """The pack's root module."""
     return in_host.load_pack()
+
+
+@pytest.fixture(scope="session")
+def core(pack: ModuleType) -> ModuleType:
+    """The core as the pack has loaded it: a copy under the root's name would have classes of its own."""
+    for name in ("adapters", "conversions", "key_map", "key_names"):
+        importlib.import_module(f"{pack.__name__}.lora_core.{name}")
+    return importlib.import_module(f"{pack.__name__}.lora_core")
 
 
 @pytest.fixture

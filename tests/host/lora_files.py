@@ -12,6 +12,16 @@ from torch import Tensor
 SUFFIXES = {"kohya": (".lora_up.weight", ".lora_down.weight"), "peft": (".lora_B.weight", ".lora_A.weight")}
 
 
+class Numbers:
+    """Random tensors as a trainer would store them, in half precision."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __call__(self, *shape: int, size: float = 0.3) -> Tensor:
+        return (torch.randn(shape, generator=self._generator) * size).half()
+
+
 def low_rank_tensors(
     layers: Mapping[str, tuple[int, ...]],
     seed: int,

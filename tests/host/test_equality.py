@@ -58,10 +58,13 @@ def _peft_tensors(name: str, model: Any, seed: int) -> dict[str, Tensor]:
     prefix = {"sd15": "unet.", "sdxl": "unet."}.get(name, "transformer.")
     state = model.model.state_dict()
     layers: dict[str, tuple[int, ...]] = {}
-    for layer, target in comfy.lora.model_lora_keys_unet(model.model, {}).items():
+    # Each weight under one of its names: under two the host keeps the last, and ours add up.
+    key_map = comfy.lora.model_lora_keys_unet(model.model, {})
+    names = {target: layer for layer, target in key_map.items() if layer.startswith(prefix)}
+    for target, layer in names.items():
         key, offset = (target, None) if isinstance(target, str) else (target[0], target[1])
         shape = tuple(state[key].shape) if key in state else ()
-        if layer.startswith(prefix) and len(shape) == 2:
+        if len(shape) == 2:
             layers[layer] = shape if offset is None else (offset[2], *shape[1:])
     return lora_files.low_rank_tensors(layers, seed, rank=4, alpha=None, suffixes=PEFT)
 

@@ -11,22 +11,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from lora_core.adapters import pack, unpack
+from lora_core.adapters import Adapter, pack, unpack
 from lora_core.adapters.low_rank import LowRank, LowRankRun
 from lora_core.errors import ShapeMismatch
 from lora_core.files import Stamp
-from lora_core.lora import Foreign, LayerAdapter, Lora
-from lora_core.patch import ForeignStep, KeyMap, Match, Step, Target, fuse, match
+from lora_core.key_map import KeyMap, Target
+from lora_core.lora import Lora
+from lora_core.patch import Foreign, ForeignStep, Match, Step, fuse, match
 
 WEIGHT = Target("w.weight")
 
 
-def _lora(layers: Mapping[str, LayerAdapter]) -> Lora:
+def _lora(layers: Mapping[str, Adapter]) -> Lora:
     held = {name: (adapter,) for name, adapter in layers.items()}
-    return Lora(Stamp(Path("test.safetensors"), 0, 0), {}, held, (), 0)
+    return Lora(Stamp(Path("test.safetensors"), 0, 0), {}, held, {}, 0)
 
 
-def _match(adapter: LayerAdapter, target: Target = WEIGHT) -> Match:
+def _match(adapter: Adapter | Foreign, target: Target = WEIGHT) -> Match:
+    if isinstance(adapter, Foreign):
+        return Match(_lora({}), {}, (), {target: adapter})
     return Match(_lora({"w": adapter}), {"w": target}, ())
 
 
@@ -49,7 +52,7 @@ def test_a_run_is_the_sum_of_its_loras(shape: tuple[int, ...], dtype: torch.dtyp
     strengths = [0.8, -1.5, 0.1]
     weight = torch.randn(shape)
     wanted = weight.double() + sum(s * _delta(a, shape) for s, a in zip(strengths, adapters, strict=True))
-    (step,) = fuse([_match(a) for a in adapters]).at(strengths)[WEIGHT]
+    (step,) = fuse([_match(a) for a in adapters]).at(strengths)["w.weight"]
     assert isinstance(step, Step)
     result = step.adapter.apply(weight, step.strength, torch.float32)
     assert result is weight
@@ -98,7 +101,7 @@ def test_a_reordering_target_reorders_the_change_and_not_the_weight() -> None:
 
 def test_new_strengths_need_no_new_factors() -> None:
     fused = fuse([_match(_low_rank((8, 8), 2, seed)) for seed in range(3)])
-    first, second = (fused.at([s, s, s])[WEIGHT][0] for s in (1.0, 0.5))
+    first, second = (fused.at([s, s, s])["w.weight"][0] for s in (1.0, 0.5))
     assert isinstance(first, Step)
     assert isinstance(second, Step)
     assert isinstance(first.adapter, LowRankRun)
@@ -110,7 +113,7 @@ def test_new_strengths_need_no_new_factors() -> None:
 def test_one_lora_alone_is_used_where_it_lies() -> None:
     adapter = _low_rank((8, 8), 2, seed=0)
     fused = fuse([_match(adapter)])
-    (step,) = fused.at([1.0])[WEIGHT]
+    (step,) = fused.at([1.0])["w.weight"]
     assert isinstance(step, Step)
     assert isinstance(step.adapter, LowRankRun)
     assert step.adapter.up.data_ptr() == adapter.up.data_ptr()
@@ -123,7 +126,12 @@ class _Doubling:
 
     kind: ClassVar[str] = "test"
     needs_weight: ClassVar[bool] = True
+    unlike_host: ClassVar[str] = ""
+    rank: ClassVar[None] = None
     change_shape: ClassVar[None] = None
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return True
 
     def apply(self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: object = None) -> Tensor:
         return weight.mul_(1 + strength)
@@ -132,7 +140,7 @@ class _Doubling:
 def test_what_depends_on_the_weight_keeps_its_place() -> None:
     plain = [_low_rank((8, 8), 2, seed) for seed in range(3)]
     fused = fuse([_match(plain[0]), _match(plain[1]), _match(_Doubling()), _match(plain[2])])
-    steps = fused.at([1.0, 1.0, 1.0, 1.0])[WEIGHT]
+    steps = fused.at([1.0, 1.0, 1.0, 1.0])["w.weight"]
     kinds = [type(step.adapter) for step in steps]
     assert kinds == [LowRankRun, _Doubling, LowRankRun]
     weight = torch.randn(8, 8)
@@ -144,9 +152,9 @@ def test_what_depends_on_the_weight_keeps_its_place() -> None:
 
 
 def test_what_we_have_no_formula_for_keeps_its_place_and_strength() -> None:
-    foreign = Foreign({})
+    foreign = Foreign(object(), frozenset())
     fused = fuse([_match(_low_rank((8, 8), 2, 0)), _match(foreign), _match(_low_rank((8, 8), 2, 1))])
-    first, middle, last = fused.at([1.0, -0.5, 1.0])[WEIGHT]
+    first, middle, last = fused.at([1.0, -0.5, 1.0])["w.weight"]
     assert isinstance(middle, ForeignStep)
     assert (middle.adapter, middle.strength) == (foreign, -0.5)
     assert isinstance(first, Step)

@@ -1,0 +1,99 @@
+"""Whole tensors instead of factors: a stored difference, a stored value, and a weight made larger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from .change import Reorder, add_change, to_weight
+from .roles import BadTensors, Roles, matrix_shape, read_scale, used
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """ΔW = scale · the stored tensor: `diff`, `w_norm`, and for a bias `diff_b`, `b_norm`, `lora_B.bias`."""
+
+    kind: ClassVar[str] = "full difference"
+    needs_weight: ClassVar[bool] = False
+    unlike_host: ClassVar[str] = ""
+
+    difference: Tensor  # shaped like the weight
+    scale: float = 1.0
+
+    @property
+    def rank(self) -> None:
+        return None
+
+    @property
+    def change_shape(self) -> tuple[int, int]:
+        return matrix_shape(self.difference.shape)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return matrix_shape(shape) == self.change_shape
+
+    def apply(
+        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
+    ) -> Tensor:
+        """Add strength · scale · difference to `weight` in place."""
+        difference = to_weight(self.difference, weight, dtype)
+        if reorder is None and weight.dtype == dtype:
+            return weight.add_(difference.view(weight.shape), alpha=strength * self.scale)
+        return add_change(weight, difference, strength * self.scale, reorder)
+
+
+@dataclass(frozen=True, eq=False)
+class SetWeight:
+    """W' = the stored tensor, at any strength but 0."""
+
+    kind: ClassVar[str] = "set weight"
+    needs_weight: ClassVar[bool] = True
+    unlike_host: ClassVar[str] = "set at any strength but 0, which switches off; ComfyUI sets them at 0 too"
+
+    value: Tensor
+
+    @property
+    def rank(self) -> None:
+        return None
+
+    @property
+    def change_shape(self) -> tuple[int, int]:
+        return matrix_shape(self.value.shape)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return matrix_shape(shape) == self.change_shape
+
+    def apply(
+        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
+    ) -> Tensor:
+        """Overwrite `weight` in place."""
+        value = self.value.to(weight.device, non_blocking=True).view(weight.shape)
+        return weight.copy_(value if reorder is None else reorder(value))
+
+
+def difference_from_roles(tensors: Roles) -> tuple[Difference, set[str]] | None:
+    """The stored difference of a layer and the role it used, or None."""
+    for role in ("diff", "w_norm"):
+        if role in tensors:
+            return Difference(tensors[role]), used(tensors, role)
+    return None
+
+
+def value_from_roles(tensors: Roles) -> tuple[SetWeight, set[str]] | None:
+    """The stored value of a layer and the role it used, or None."""
+    if "set_weight" not in tensors:
+        return None
+    return SetWeight(tensors["set_weight"]), {"set_weight"}
+
+
+def biases_from_roles(tensors: Roles) -> tuple[list[Difference], set[str]]:
+    """What a layer adds to its bias, and the roles used."""
+    found = [Difference(tensors[role]) for role in ("diff_b", "b_norm") if role in tensors]
+    if "up_bias" in tensors:
+        # PEFT adds lora_B's bias with the layer's scale (tuners/lora/layer.py `Linear.merge`).
+        if "down" not in tensors:
+            raise BadTensors("up_bias", "has no 'up' and 'down' beside it")
+        found.append(Difference(tensors["up_bias"], read_scale(tensors, tensors["down"].shape[0])))
+    return found, {"diff_b", "b_norm", "up_bias"} & tensors.keys()

@@ -1,0 +1,71 @@
+"""IA³: W' = W ⊙ (1 + s·w), one number per input or per output (Liu et al. 2022; LyCORIS modules/ia3.py).
+
+PEFT stores 1 + w as `ia3_l`, (out, 1) or (1, in), and turns the bias with the outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from .change import Reorder, columns, rows
+from .roles import Roles, has_all, read_number, require, used
+
+
+@dataclass(frozen=True, eq=False)
+class IA3:
+    """`vector` (in,) or (out,), the change of the factor at strength 1."""
+
+    kind: ClassVar[str] = "IA3"
+    needs_weight: ClassVar[bool] = True
+    unlike_host: ClassVar[str] = "ComfyUI does not know it and would leave it out"
+
+    vector: Tensor
+    on_input: bool
+
+    @property
+    def rank(self) -> None:
+        return None
+
+    @property
+    def change_shape(self) -> None:
+        return None
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) > int(self.on_input) and shape[int(self.on_input)] == self.vector.numel()
+
+    def apply(
+        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
+    ) -> Tensor:
+        """Scale `weight` in place."""
+        vector = self.vector.to(weight.device, dtype).mul(strength).add_(1)
+        if self.on_input:
+            return weight.mul_(columns(vector, weight))
+        by_row = rows(vector, weight)
+        return weight.mul_(by_row if reorder is None else reorder(by_row))
+
+
+def from_roles(tensors: Roles) -> tuple[IA3, set[str]] | None:
+    """The IA³ of a layer and the roles it used, or None."""
+    if "ia3_l" in tensors:
+        factor = tensors["ia3_l"]
+        if factor.ndim != 2:
+            return None  # a convolution's does not say which axis it is for
+        require(factor.numel() == max(factor.shape), tensors, "ia3_l")
+        return IA3(factor.flatten().float() - 1, factor.shape[0] == 1 < factor.numel()), {"ia3_l"}
+    if not has_all(tensors, "on_input", "ia3_weight"):
+        return None
+    vector = tensors["ia3_weight"]
+    require(vector.numel() == max(vector.shape, default=0), tensors, "ia3_weight")
+    return IA3(vector.flatten(), read_number(tensors, "on_input") != 0), used(
+        tensors, "on_input", "ia3_weight"
+    )
+
+
+def bias_from_roles(tensors: Roles) -> tuple[IA3, set[str]] | None:
+    """What PEFT's IA³ does to the bias where it works on the outputs (tuners/ia3/layer.py `Linear.merge`)."""
+    found = from_roles(tensors) if "ia3_l" in tensors else None
+    return None if found is None or found[0].on_input else found

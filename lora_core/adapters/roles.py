@@ -1,0 +1,75 @@
+"""What every formula does with the tensors of a layer before its own maths: completeness, scale, rank.
+
+`Roles` maps the role of a tensor (key_names.py) to the tensor. A formula takes the roles it knows and leaves
+the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+Roles = Mapping[str, Tensor]
+
+SCALE_ROLES = frozenset({"alpha", "scale"})
+
+
+class BadTensors(ValueError):
+    """Tensors of a layer that do not belong together. `role` is the one to name."""
+
+    def __init__(self, role: str, problem: str) -> None:
+        self.role = role
+        self.problem = problem
+        super().__init__(f"{role}: {problem}")
+
+
+def has_all(tensors: Roles, *roles: str) -> bool:
+    """Whether the roles are there: all of them or none. Raises BadTensors when some are missing."""
+    present = [role for role in roles if role in tensors]
+    if present and len(present) < len(roles):
+        missing = ", ".join(repr(role) for role in roles if role not in tensors)
+        raise BadTensors(present[0], f"has no {missing} beside it")
+    return bool(present)
+
+
+def require(condition: bool, tensors: Roles, role: str, *others: str) -> None:
+    """Raises BadTensors, naming the shapes of `role` and `others`, unless the condition holds."""
+    if not condition:
+        shapes = " and ".join(f"{name} {list(tensors[name].shape)}" for name in (role, *others))
+        raise BadTensors(role, f"does not fit: {shapes} cannot be factors of one weight")
+
+
+def read_number(tensors: Roles, role: str) -> float:
+    """The one finite number a role's tensor holds. Raises BadTensors."""
+    tensor = tensors[role]
+    if tensor.numel() != 1:
+        raise BadTensors(role, f"is not one number but of shape {list(tensor.shape)}")
+    number = float(tensor)
+    if not math.isfinite(number):
+        raise BadTensors(role, f"is {number}")
+    return number
+
+
+def read_scale(tensors: Roles, rank: int) -> float:
+    """alpha / rank, or what a PEFT config says.
+
+    An alpha that is missing or 0 stands for the rank, as in sd-scripts (networks/lora.py `LoRAModule`) and
+    LyCORIS (modules/locon.py `LoConModule`).
+    """
+    if "scale" in tensors:
+        return read_number(tensors, "scale")
+    alpha = read_number(tensors, "alpha") if "alpha" in tensors else 0.0
+    return alpha / rank if alpha else 1.0
+
+
+def used(tensors: Roles, *roles: str) -> set[str]:
+    """Those of the roles that are there, and the scale's."""
+    return (set(roles) | SCALE_ROLES) & tensors.keys()
+
+
+def matrix_shape(shape: tuple[int, ...] | torch.Size) -> tuple[int, int]:
+    """(out, in · kernel) of a weight; a vector of n numbers is (n, 1)."""
+    return (shape[0], math.prod(shape[1:])) if len(shape) else (1, 1)
