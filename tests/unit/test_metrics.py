@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from skimage import color, filters
 
 from lora_core import metrics
-
-color = pytest.importorskip("skimage.color", reason="scikit-image checks the measures")
-filters = pytest.importorskip("skimage.filters")
 
 # Float64 throughout; what is left is rounding.
 EXACT = 1e-12

@@ -62,16 +62,18 @@ class Captioner:
         """Contexts of prompts written in words of the vocabulary."""
         return self.contexts([[WORD_TOKENS[word] for word in text.split()] for text in texts])
 
-    def training(self, words: NDArray[np.bool_], rng: np.random.Generator) -> Context:
+    def training(
+        self, words: NDArray[np.bool_], rng: np.random.Generator, no_text: float = NO_TEXT_SHARE
+    ) -> Context:
         """Contexts of captions (n, words), some with words missing, a stray word, no words, or no text."""
         prompts: list[list[int] | None] = []
         for has in words:
             draw = rng.random()
-            if draw < NO_TEXT_SHARE:
+            if draw < no_text:
                 prompts.append(None)
                 continue
             kept = has & (rng.random(len(has)) >= WORD_LOSS)
-            tokens = [] if draw < NO_TEXT_SHARE + NO_WORDS_SHARE else [int(t) for t in self.word_tokens[kept]]
+            tokens = [] if draw < no_text + NO_WORDS_SHARE else [int(t) for t in self.word_tokens[kept]]
             if rng.random() < STRAY_SHARE:
                 tokens.append(int(rng.integers(TOKENS - 2)))
             prompts.append(tokens)

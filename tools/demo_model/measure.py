@@ -23,10 +23,10 @@ from .paint import Array
 from .sheet import save_sheet
 from .sliders import SLIDERS
 
-SEEDS = range(7001, 7011)
+SEEDS = range(7101, 7111)
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 OWN = {"add_detail": "detail", "add_saturation": "saturation", "add_brightness": "luma"}
-CFG = 2.0
+CFG = 3.0
 PROMPTS = (
     "sunset mountains summer pines",
     "night lake winter house",

@@ -92,3 +92,10 @@ def lora_tensors(layers: dict[str, SliderLinear]) -> dict[str, Tensor]:
         tensors[f"{name}.lora_up.weight"] = layer.up.detach().clone()
         tensors[f"{name}.alpha"] = torch.tensor(float(ALPHA))
     return tensors
+
+
+def load_lora(layers: dict[str, SliderLinear], tensors: dict[str, Tensor]) -> None:
+    """Put the tensors of a LoRA file back into the layers."""
+    for name, layer in layers.items():
+        layer.down.data.copy_(tensors[f"{name}.lora_down.weight"])
+        layer.up.data.copy_(tensors[f"{name}.lora_up.weight"])

@@ -1,6 +1,6 @@
 """Fit the linear picture code, then train the decoder.
 
-    python -m tools.demo_model.train_decoder CACHE_DIR --steps 2600
+    python -m tools.demo_model.train_decoder CACHE_DIR --steps 2500
 
 Writes `code.pt` and, every 100 steps, `decoder.pt` into CACHE_DIR; continues from a `decoder.pt` it finds.
 The learning rate falls to zero over the last fifth of the steps. The decoder also sees lightly disturbed
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -64,7 +65,8 @@ def picture_loss(made: Tensor, wanted: Tensor) -> Tensor:
 
 def make_optimizers(decoder: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the inner convolutions, AdamW for the first, the last and the biases."""
-    inner, others = [], []
+    inner: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in decoder.named_parameters():
         is_inner = parameter.ndim == 2 and not name.startswith(("1.", "19."))
         (inner if is_inner else others).append(parameter)
@@ -102,7 +104,7 @@ def train(folder: Path, steps: int) -> None:
         average.load_state_dict(saved["average"])
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-    compiled = torch.compile(decoder)
+    compiled = cast(nn.Module, torch.compile(decoder))
     rng = np.random.default_rng([SEED, first])
     torch.manual_seed(SEED + first)
     started, running = time.monotonic(), 0.0
@@ -142,7 +144,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=2600)
+    parser.add_argument("--steps", type=int, default=2500)
     options = parser.parse_args()
     torch.set_num_threads(1)
     train(options.folder, options.steps)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,9 @@ def draw_times(count: int, rng: np.random.Generator) -> Tensor:
     return TIME_SHIFT * u / (1 + (TIME_SHIFT - 1) * u)
 
 
-def flow_loss(model: nn.Module, latents: Tensor, context: Context, times: Tensor, weights: Tensor) -> Tensor:
+def flow_loss(
+    model: Callable[..., Tensor], latents: Tensor, context: Context, times: Tensor, weights: Tensor
+) -> Tensor:
     """Weighted squared error of the predicted velocity."""
     noise = torch.randn_like(latents)
     share = times[:, None, None, None]
@@ -59,7 +62,8 @@ def flow_loss(model: nn.Module, latents: Tensor, context: Context, times: Tensor
 
 def make_optimizers(model: nn.Module) -> list[torch.optim.Optimizer]:
     """Muon for the blocks' attention and MLP matrices, AdamW for everything else."""
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim == 2 and (".attn." in name or ".mlp.fc" in name) and "ln_" not in name
         (matrices if is_matrix else others).append(parameter)

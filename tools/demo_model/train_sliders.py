@@ -24,7 +24,7 @@ from . import dataset
 from .autoencoder import PatchCode, load_pictures
 from .captions import Captioner, Context
 from .diffusion import TinyMMDiT
-from .sliders import SLIDERS, Slider, add_slider, lora_tensors, set_strengths, trained
+from .sliders import SLIDERS, Slider, add_slider, load_lora, lora_tensors, set_strengths, trained
 from .train_diffusion import channel_weights, draw_times
 
 SEED = 37
@@ -114,8 +114,8 @@ def slider_loss(
     return (channel_weights(examples.code) * (made - wanted) ** 2).mean()
 
 
-def train(folder: Path, name: str, steps: int | None = None) -> None:
-    """Train one slider and write its tensors."""
+def train(folder: Path, name: str, steps: int | None = None, no_text: float = 0.2) -> None:
+    """Train one slider, from NAME.pt if there is one, and write its tensors."""
     slider = SLIDERS[name]
     steps = steps or slider.steps
     code = PatchCode.load(folder / "code.pt")
@@ -126,15 +126,20 @@ def train(folder: Path, name: str, steps: int | None = None) -> None:
     model.load_state_dict(weights)
     torch.manual_seed(SEED)
     layers = add_slider(model)
+    path, done = folder / f"{name}.pt", 0
+    if path.exists():
+        saved = torch.load(path)
+        done = saved["steps"]
+        load_lora(layers, saved["lora"])
     optimizer = torch.optim.AdamW(trained(layers), lr=LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng([SEED, done])
     started, running = time.monotonic(), 0.0
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * min(1, (step + 1) / 20) * (1 - step / steps)
         chosen = rng.integers(len(examples.words), size=BATCH)
         strengths = examples.strengths(rng)
         set_strengths(layers, strengths)
-        context = captioner.training(examples.words[chosen], rng)
+        context = captioner.training(examples.words[chosen], rng, no_text)
         loss = slider_loss(model, frozen, examples, (chosen, strengths, context, draw_times(BATCH, rng)))
         optimizer.zero_grad()
         loss.backward()
@@ -145,7 +150,7 @@ def train(folder: Path, name: str, steps: int | None = None) -> None:
             seconds = time.monotonic() - started
             print(f"{name}  step {step + 1}  loss {running:.4f}  {seconds:.0f} s", flush=True)
             running = 0.0
-    torch.save({"lora": lora_tensors(layers), "steps": steps}, folder / f"{name}.pt")
+    torch.save({"lora": lora_tensors(layers), "steps": done + steps}, path)
 
 
 def main() -> None:
@@ -156,10 +161,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="*", default=list(SLIDERS))
     parser.add_argument("--steps", type=int, default=None, help="other than the slider's own number")
+    parser.add_argument("--no-text", type=float, default=0.2, help="share of samples without a caption")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name in options.names:
-        train(options.folder, name, options.steps)
+        train(options.folder, name, options.steps, options.no_text)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,16 @@ from tools.dev.stamps import write_whole
 from tools.dev.steps import ProgressLine
 
 SLIDERS = {"detail": "add_detail", "saturation": "add_saturation", "brightness": "add_brightness"}
-SEEDS = (1, 2)
+# A scene that shows well what the slider does, and its seeds.
+SCENES = {
+    "detail": ("day lake autumn boat", (6, 2)),
+    "saturation": ("sunset mountains summer pines", (4, 3)),
+    "brightness": ("night lake winter", (3, 5)),
+}
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
-STACK = "<lora:add_detail:1>\n<lora:add_saturation:1>\n<lora:add_brightness:0.5>"
+STACK = "<lora:add_detail:1>\n<lora:add_saturation:0.7>\n<lora:add_brightness:-0.5>"
+STACK_SCENE = "sunset sea summer"
+STACK_SEED = 3
 STACK_FILE = "stack.png"
 SHEET_FILE = "sheet.png"
 MEASURES = ("luma", "saturation", "detail")
@@ -46,17 +53,22 @@ class Shot:
         return f"<lora:{SLIDERS[self.slider]}:{self.strength:g}>" if self.slider else STACK
 
     @property
+    def scene(self) -> str:
+        """The prompt."""
+        return SCENES[self.slider][0] if self.slider else STACK_SCENE
+
+    @property
     def file(self) -> str:
         return f"{self.slider}_seed{self.seed}_{self.strength:+g}.png" if self.slider else STACK_FILE
 
 
 def shots() -> Iterator[Shot]:
     """Every picture of the demo, in the order of the sheet."""
-    for slider in SLIDERS:
-        for seed in SEEDS:
+    for slider, (_, seeds) in SCENES.items():
+        for seed in seeds:
             for strength in STRENGTHS:
                 yield Shot(slider, seed, strength)
-    yield Shot("", SEEDS[0], 1.0)
+    yield Shot("", STACK_SEED, 1.0)
 
 
 def run_demo(layout: Layout, out: Path) -> int:
@@ -111,6 +123,7 @@ def _make_pictures(client: HostClient, layout: Layout, out: Path) -> dict[str, f
 def _prompt(template: Mapping[str, Any], shot: Shot) -> dict[str, Any]:
     prompt = copy.deepcopy(dict(template))
     prompt["rack"]["inputs"]["text"] = shot.text
+    prompt["positive"]["inputs"]["text"] = shot.scene
     prompt["sample"]["inputs"]["seed"] = shot.seed
     return prompt
 
@@ -120,8 +133,8 @@ def _draw_and_measure(ready: Ready, out: Path) -> dict[str, dict[str, float]]:
     rows = [
         {"slider": slider, "seed": seed, "moves": MOVES[slider]}
         | {"files": [shot.file for shot in shots() if (shot.slider, shot.seed) == (slider, seed)]}
-        for slider in SLIDERS
-        for seed in SEEDS
+        for slider, (_, seeds) in SCENES.items()
+        for seed in seeds
     ]
     order = {
         "folder": str(out.absolute()),
@@ -168,7 +181,8 @@ def _print_report(rows: list[dict[str, Any]], layout: Layout, out: Path) -> None
 def _rising(rows: list[dict[str, Any]], slider: str) -> str:
     """For how many seeds the slider's measure grows from each strength to the next, as "2 of 2"."""
     count = 0
-    for seed in SEEDS:
+    _, seeds = SCENES[slider]
+    for seed in seeds:
         values = [row[MOVES[slider]] for row in rows if (row["slider"], row["seed"]) == (slider, seed)]
         count += all(low < high for low, high in pairwise(values))
-    return f"{count} of {len(SEEDS)}"
+    return f"{count} of {len(seeds)}"
