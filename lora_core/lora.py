@@ -21,6 +21,7 @@ from .peft_config import PeftConfig, config_for, read_configs
 
 _TRAIN_AGAIN = "Train or save the LoRA again"
 _COUNTS = frozenset({"alpha", "scale", "reshape", "on_input"})  # roles that may be integers
+_RANKED = ("down", "embedding_a", "hada_w1_b", "lokr_w2_b", "lokr_w1_b")  # roles whose rows are the rank
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +95,11 @@ def read_lora(file: TensorFile, keep_foreign: bool = False) -> Lora:
     """
     reading = _Reading(file, convert(file.tensors), is_finite=all_finite(file.tensors.values()))
     layers, embeddings, unknown = group_keys(reading.tensors)
-    configs = read_configs(file.stamp.path, file.metadata)
-    configs, notes = _those_that_belong(configs, reading.tensors, layers)
+    configs, notes = _configs_of(file, reading.tensors, layers)
     scales: Counter[tuple[str, float]] = Counter()
     for name, groups in layers.items():
         for keys in groups:
-            config = None if "alpha" in keys else config_for(configs, name)
+            config = config_for(configs, name) if _lacks_scale(keys) else None
             scale = None if config is None else config.scale_of(name)
             reading.add(name, keys, scale)
             if config is not None and scale not in (None, 1.0):
@@ -138,25 +138,31 @@ def _check_numbers(roles: Mapping[str, Tensor], known_finite: bool) -> None:
             raise BadTensors(role, "holds NaN or infinity")
 
 
-def _those_that_belong(
-    configs: Collection[PeftConfig], tensors: Mapping[str, Tensor], layers: Mapping[str, list[dict[str, str]]]
+def _lacks_scale(keys: Collection[str]) -> bool:
+    """Whether a layer has a scale and does not say which."""
+    return "alpha" not in keys and any(role in keys for role in (*_RANKED, "lokr_w1"))
+
+
+def _configs_of(
+    file: TensorFile, tensors: Mapping[str, Tensor], layers: Mapping[str, list[dict[str, str]]]
 ) -> tuple[tuple[PeftConfig, ...], list[str]]:
-    """The configs that fit the file, and a note where one does not: a folder may hold other LoRAs too."""
-    for name, groups in layers.items():
+    """The PEFT configs of a file that needs one, and a note where one is another LoRA's of its folder."""
+    waiting = [(name, keys) for name, groups in layers.items() for keys in groups if _lacks_scale(keys)]
+    configs = read_configs(file.stamp.path, file.metadata) if waiting else ()
+    for name, keys in waiting:
         config = config_for(configs, name)
-        for keys in groups:
-            role = next((role for role in ("down", "embedding_a", "hada_w1_b") if role in keys), None)
-            if config is None or role is None or "alpha" in keys:
-                continue
-            rank = tensors[keys[role]].shape[0] if tensors[keys[role]].ndim else 0
-            if rank != config.rank_of(name):
-                found = f"rank {config.rank_of(name)} where the file has {rank} ({name})"
-            elif not config.targets_layer(name):
-                found = f"no layer {name}"
-            else:
-                continue
-            return (), [f"not used: {config.source}, which has {found}; scale 1"]
-    return tuple(configs), []
+        if config is None:
+            continue
+        factors = [tensors[keys[role]] for role in _RANKED if role in keys]
+        rank = factors[0].shape[0] if factors and factors[0].ndim else None
+        if rank not in (None, config.rank_of(name)):
+            found = f"rank {config.rank_of(name)} where the file has {rank} ({name})"
+        elif not config.targets_layer(name):
+            found = f"no layer {name}"
+        else:
+            continue
+        return (), [f"not used: {config.source}, which has {found}; scale 1"]
+    return configs, []
 
 
 def _notes(scales: Mapping[tuple[str, float], int], zero_alphas: int) -> list[str]:

@@ -197,3 +197,11 @@ def test_an_alpha_in_the_file_wins(tmp_path: Path) -> None:
     lora = read_lora(read_file(path))
     assert lora.layers["x"][0].scale == 0.5
     assert lora.notes == ()
+
+
+def test_a_broken_config_does_not_concern_a_file_with_alphas(tmp_path: Path) -> None:
+    path = tmp_path / "style.safetensors"
+    tensors = {"x.lora_up.weight": torch.ones(8, 4), "x.lora_down.weight": torch.ones(4, 8)}
+    save_file({**tensors, "x.alpha": torch.tensor(2.0)}, path)
+    (tmp_path / "adapter_config.json").write_text("{", encoding="utf-8")
+    assert read_lora(read_file(path)).layers["x"][0].scale == 0.5
