@@ -85,8 +85,10 @@ class _Reading:
                 self.layers[layer] = self.layers.get(layer, ()) + adapters
 
 
-def read_lora(file: TensorFile, keep_foreign: bool = False) -> Lora:
-    """Take a file apart.
+def read_lora(
+    file: TensorFile, keep_foreign: bool = False, configs: Collection[PeftConfig] | None = None
+) -> Lora:
+    """Take a file apart. `configs` are its PEFT configs where they are known already.
 
     Raises BrokenFile when tensors of a layer are incomplete, do not belong together or hold NaN or infinity,
     and NotALora when no key is one of a LoRA's. With `keep_foreign` a file of none but unknown keys is handed
@@ -94,8 +96,9 @@ def read_lora(file: TensorFile, keep_foreign: bool = False) -> Lora:
     """
     reading = _Reading(file, convert(file.tensors), is_finite=all_finite(file.tensors.values()))
     layers, embeddings, unknown = group_keys(reading.tensors)
-    configs = read_configs(file.stamp.path, file.metadata)
-    configs, notes = _those_that_belong(configs, reading.tensors, layers)
+    notes: list[str] = []
+    if configs is None:
+        configs, notes = find_configs(file, reading.tensors, layers)
     scales: Counter[tuple[str, float]] = Counter()
     for name, groups in layers.items():
         for keys in groups:
@@ -138,10 +141,14 @@ def _check_numbers(roles: Mapping[str, Tensor], known_finite: bool) -> None:
             raise BadTensors(role, "holds NaN or infinity")
 
 
-def _those_that_belong(
-    configs: Collection[PeftConfig], tensors: Mapping[str, Tensor], layers: Mapping[str, list[dict[str, str]]]
+def find_configs(
+    file: TensorFile, tensors: Mapping[str, Tensor], layers: Mapping[str, list[dict[str, str]]]
 ) -> tuple[tuple[PeftConfig, ...], list[str]]:
-    """The configs that fit the file, and a note where one does not: a folder may hold other LoRAs too."""
+    """The PEFT configs that fit the file, and a note where one does not: a folder may hold other LoRAs too.
+
+    `tensors` are the file's under the keys that `layers` sorts.
+    """
+    configs = read_configs(file.stamp.path, file.metadata)
     for name, groups in layers.items():
         config = config_for(configs, name)
         for keys in groups:
