@@ -191,16 +191,21 @@ def test_packed_weights_are_refused(ink: Path, tmp_path: Path, capsys: pytest.Ca
 
 
 _MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from lora_core.bake import bake, plan
 from lora_core.stack import Entry
 small, small_lora, large, lora, out = map(Path, sys.argv[1:])
-peaks = []
-for checkpoint, file in ((small, small_lora), (large, lora)):
+def resident(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
+def run(checkpoint, file):
     bake(plan(checkpoint, [Entry("lora")], [file]), out, force=True)
-    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-print((peaks[1] - peaks[0]) * 1024)
+run(small, small_lora)
+before = resident("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")  # the peak from here on
+run(large, lora)
+print(resident("VmHWM") - before)
 """
 
 
@@ -219,12 +224,13 @@ def _uniform_model(folder: Path, name: str, count: int, side: int, rank: int) ->
     return paths
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss is in KiB on Linux alone")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells a peak from here on")
 def test_a_merge_needs_the_memory_of_one_tensor(tmp_path: Path, record_property: Any) -> None:
     """Peak resident memory, in a process of its own that has warmed up on a small checkpoint.
 
-    A tensor of 4 million float16 numbers is 8 MiB as stored, 16 MiB while it is summed, 8 MiB rounded. The
-    checkpoint has 16 of them; a merge that kept what it has done would pass the limit at the third.
+    A tensor of 4 million float16 numbers is 8 MiB as stored, 16 MiB while it is summed, 8 MiB rounded, of
+    which two are held at a time: 24.5 MiB with the factors, and 24.8 are measured, or 40 when the allocator
+    keeps a block it was given back. The checkpoint has 16 such tensors, 128 MiB.
     """
     count, side, rank = 16, 2048, 16
     files = [
@@ -235,6 +241,6 @@ def test_a_merge_needs_the_memory_of_one_tensor(tmp_path: Path, record_property:
     command = [sys.executable, "-c", _MEASURE, *map(str, files)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     peak = int(done.stdout)
-    one = side * side * (2 + 4 + 2) + 2 * side * rank * 4
+    one = side * side * (2 + 4) + 2 * side * rank * (4 + 4)
     record_property("peak_bytes", peak)
-    assert peak < one + 8 * 2**20, f"{peak / 2**20:.0f} MiB for tensors of {one / 2**20:.0f} MiB"
+    assert 0 < peak < 2 * one, f"{peak / 2**20:.1f} MiB, for one tensor {one / 2**20:.1f} MiB"
