@@ -136,12 +136,22 @@ def read_file(path: Path | str, pinned: bool = False) -> TensorFile:
     Raises BrokenFile or NotALora, naming the file, the key where there is one, and the way out.
     """
     stamp = Stamp.of(path)
-    with stamp.path.open("rb") as file:
-        prefix = file.read(8)
-    if prefix[:2] == b"PK" or (prefix[:1] == b"\x80" and prefix[1:2] in b"\x02\x03\x04\x05"):
+    if is_pickle(stamp.path):
         return TensorFile(stamp, {}, _read_pickle(stamp.path))
     header = read_header(path)
     return TensorFile(header.stamp, header.metadata, read_tensors(header, pinned))
+
+
+def is_pickle(path: Path) -> bool:
+    """Whether a file is a pickle or torch's zip of one, whatever it is called.
+
+    The first bytes of a safetensors file are the length of its header and may be any, so its brace is asked.
+    """
+    with path.open("rb") as file:
+        prefix = file.read(9)
+    if prefix[8:] == b"{":
+        return False
+    return prefix[:2] == b"PK" or (prefix[:1] == b"\x80" and prefix[1:2] in b"\x02\x03\x04\x05")
 
 
 def read_tensors(header: Header, pinned: bool = False) -> dict[str, Tensor]:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether every number of a floating-point tensor is finite."""
-    if not tensor.numel():
+    """Whether every number of a floating-point tensor is finite. One without contents (meta) has none."""
+    if not tensor.numel() or tensor.is_meta:
         return True
     wide = tensor.float() if tensor.dtype.itemsize < 2 else tensor
     # NaN comes through minimum and maximum, and no temporary is made.

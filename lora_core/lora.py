@@ -86,8 +86,10 @@ class _Reading:
                 self.layers[layer] = self.layers.get(layer, ()) + adapters
 
 
-def read_lora(file: TensorFile, keep_foreign: bool = False) -> Lora:
-    """Take a file apart.
+def read_lora(
+    file: TensorFile, keep_foreign: bool = False, configs: Collection[PeftConfig] | None = None
+) -> Lora:
+    """Take a file apart. `configs` are its PEFT configs where they are known already.
 
     Raises BrokenFile when tensors of a layer are incomplete, do not belong together or hold NaN or infinity,
     and NotALora when no key is one of a LoRA's. With `keep_foreign` a file of none but unknown keys is handed
@@ -95,7 +97,9 @@ def read_lora(file: TensorFile, keep_foreign: bool = False) -> Lora:
     """
     reading = _Reading(file, convert(file.tensors), is_finite=all_finite(file.tensors.values()))
     layers, embeddings, unknown = group_keys(reading.tensors)
-    configs, notes = _configs_of(file, reading.tensors, layers)
+    notes: list[str] = []
+    if configs is None:
+        configs, notes = find_configs(file, reading.tensors, layers)
     scales: Counter[tuple[str, float]] = Counter()
     for name, groups in layers.items():
         for keys in groups:
@@ -143,10 +147,13 @@ def _lacks_scale(keys: Collection[str]) -> bool:
     return "alpha" not in keys and any(role in keys for role in (*_RANKED, "lokr_w1"))
 
 
-def _configs_of(
+def find_configs(
     file: TensorFile, tensors: Mapping[str, Tensor], layers: Mapping[str, list[dict[str, str]]]
 ) -> tuple[tuple[PeftConfig, ...], list[str]]:
-    """The PEFT configs of a file that needs one, and a note where one is another LoRA's of its folder."""
+    """The PEFT configs of a file that needs one, and a note where one is another LoRA's of its folder.
+
+    `tensors` are the file's under the keys that `layers` sorts.
+    """
     waiting = [(name, keys) for name, groups in layers.items() for keys in groups if _lacks_scale(keys)]
     configs = read_configs(file.stamp.path, file.metadata) if waiting else ()
     for name, keys in waiting:

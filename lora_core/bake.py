@@ -1,0 +1,241 @@
+"""A stack of LoRAs written into the weights of a checkpoint.
+
+The checkpoint passes through memory one tensor at a time, each with the factors that change it. Sums are
+made in float32 and rounded once, to the dtype of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .adapters.padded import Padded
+from .errors import RackError
+from .files import Header, TensorInfo, read_header
+from .grammar import write
+from .hashes import sha256
+from .key_map import Target
+from .key_maps import Checkpoint, Place, read_layout
+from .partial import PartialLora
+from .patch import ForeignStep, Match, Step, fuse, match
+from .stack import Entry, Stack
+from .stream import Form, TensorReader, header_bytes, replacing, total_size, write_tensor
+from .verdict import Verdict
+
+BAKED = "lora_rack.baked"
+"""Metadata key: a JSON list, one entry per bake, of the stack and its files' hashes."""
+
+_OUTDATED = ("modelspec.hash_sha256",)  # describes the tensors as they were
+
+
+@dataclass(frozen=True, eq=False)
+class _Use:
+    """One layer of one LoRA, and the weight it changes."""
+
+    index: int  # of the LoRA in the stack
+    layer: str
+    target: Target
+    strength: float
+
+
+@dataclass(frozen=True, eq=False)
+class Bake:
+    """What a stack will do to a checkpoint; nothing has been read of either but their headers."""
+
+    header: Header
+    layout: Checkpoint
+    loras: tuple[PartialLora, ...]
+    verdicts: tuple[Verdict, ...]
+    uses: Mapping[str, Mapping[Place, Sequence[_Use]]]  # by key of the file
+
+    @property
+    def changed(self) -> int:
+        """How many tensors of the file change."""
+        return len(self.uses)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """The shape a tensor will have: its own, unless a LoRA of the stack makes it larger."""
+        shape = self.header.tensors[key].shape
+        for use in (use for uses in self.uses.get(key, {}).values() for use in uses):
+            for adapter in self.verdicts[use.index].lora.layers[use.layer]:
+                if isinstance(adapter, Padded):
+                    shape = tuple(map(max, shape, adapter.shape))
+        return shape
+
+    def patched(self, key: str, stored: Tensor, scale: Tensor | None = None) -> Tensor:
+        """A tensor of the checkpoint with the stack applied, in float32; `stored` may be overwritten.
+
+        `scale` is what the stored numbers are to be multiplied with, and the result is divided by again.
+        """
+        weight = stored.to(torch.float32)
+        if scale is not None:
+            weight *= scale
+        for place, uses in self.uses[key].items():
+            for step in self._steps(uses):
+                part = place.view(weight)
+                if step.target.offset is not None:
+                    part = part.narrow(*step.target.offset)
+                result = step.adapter.apply(part, step.strength, torch.float32, step.target.function)
+                if result.shape != part.shape:
+                    weight = result  # a larger one: `match` lets it only be a whole weight
+                elif result.data_ptr() != part.data_ptr():
+                    part.copy_(result)
+        return weight if scale is None else weight.div_(scale)
+
+    def _steps(self, uses: Sequence[_Use]) -> list[Step]:
+        """What happens to one weight, in order."""
+        matches: list[Match] = []
+        strengths: list[float] = []
+        for index in dict.fromkeys(use.index for use in uses):
+            mine = [use for use in uses if use.index == index]
+            layers = {use.layer: use.target for use in mine}
+            matches.append(Match(self.loras[index].layers(layers), layers, ()))
+            strengths.append(mine[0].strength)
+        (steps,) = fuse(matches).at(strengths).values()
+        return [step for step in steps if not isinstance(step, ForeignStep)]
+
+
+def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> Bake:
+    """Match a stack, entry by entry with its file, against a checkpoint.
+
+    Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
+    checkpoint, RackError for what cannot be changed where it lies.
+    """
+    header = read_header(checkpoint)
+    layout = read_layout({key: info.shape for key, info in header.tensors.items()})
+    model_map = layout.model_map() if layout.model else None
+    clip_map = layout.clip_map() if layout.clip else None
+    loras = tuple(PartialLora(path) for path in paths)
+    verdicts: list[Verdict] = []
+    for entry, lora in zip(entries, loras, strict=True):
+        found = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
+        verdicts.append(Verdict(entry, lora.outline, *found))
+        verdicts[-1].require_effect()
+    uses: dict[str, dict[Place, list[_Use]]] = {}
+    for index, verdict in enumerate(verdicts):
+        for places, matched, strength in (
+            (layout.model, verdict.model, verdict.entry.strength_model),
+            (layout.clip, verdict.clip, verdict.entry.strength_clip),
+        ):
+            for layer, target in matched.layers.items() if matched and strength else ():
+                place = places[target.key]
+                _refuse_packed(target, header.tensors[place.key], header)
+                use = _Use(index, layer, target, strength)
+                uses.setdefault(place.key, {}).setdefault(place, []).append(use)
+    return Bake(header, layout, loras, tuple(verdicts), uses)
+
+
+def _refuse_packed(target: Target, info: TensorInfo, header: Header) -> None:
+    if not info.dtype.is_floating_point:
+        raise RackError(
+            f"{header.stamp.path}: {target.key} is packed ({info.dtype}), and a change of it cannot be "
+            "stored. Merge into the same model in floating point"
+        )
+
+
+def bake(
+    planned: Bake,
+    out: Path,
+    dtype: torch.dtype | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Write the checkpoint with the stack in it to `out`, and return the bytes written.
+
+    `dtype` is that of every floating-point tensor of the result, None keeps each one's own; `progress` gets
+    bytes done and bytes in all. Raises RackError when `out` exists and not `force`, BrokenFile when the
+    checkpoint changes meanwhile.
+    """
+    header = planned.header
+    order = sorted(header.tensors, key=lambda key: header.tensors[key].start)
+    scales = _scales(header, planned.uses)
+    if scales and dtype is not None:
+        raise RackError(
+            f"{header.stamp.path}: has scaled float8 weights, which --dtype cannot convert. Leave it out"
+        )
+    forms = {key: Form(_dtype(header.tensors[key], dtype), planned.shape(key)) for key in order}
+    start = header_bytes(forms, _metadata(planned))
+    total = total_size(forms.values())
+    done = 0
+    with TensorReader(header) as reader, replacing(out, len(start) + total, force) as file:
+        file.write(start)
+        for key, form in forms.items():
+            if key in planned.uses:
+                scale = reader.read(scales[key]).to(torch.float32) if key in scales else None
+                write_tensor(file, rounded(planned.patched(key, reader.read(key), scale), form.dtype))
+            elif form.dtype != header.tensors[key].dtype:
+                write_tensor(file, rounded(reader.read(key), form.dtype))
+            else:
+                reader.copy(key, file)
+            done += form.size
+            progress(done, total)
+        reader.require_unchanged()
+    return len(start) + total
+
+
+def _dtype(info: TensorInfo, wanted: torch.dtype | None) -> torch.dtype:
+    return wanted if wanted is not None and info.dtype.is_floating_point else info.dtype
+
+
+def _scales(header: Header, uses: Mapping[str, object]) -> dict[str, str]:
+    """Float8 weights that are stored divided by a number beside them, and that number's key.
+
+    comfy/ops.py `scaled_fp8_ops` calls it scale_weight, newer files weight_scale.
+    """
+    found: dict[str, str] = {}
+    for key in uses:
+        stem = key.removesuffix(".weight")
+        for name in (f"{stem}.scale_weight", f"{stem}.weight_scale"):
+            info = header.tensors.get(name)
+            if info is not None and header.tensors[key].dtype.itemsize == 1:
+                if torch.Size(info.shape).numel() != 1:
+                    problem = (
+                        f"{header.stamp.path}: {name} scales parts of its weight, which cannot be merged into"
+                    )
+                    raise RackError(f"{problem}. Use the model in 16 bit")
+                found[key] = name
+    return found
+
+
+def rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """The nearest numbers of `dtype`. Float8 has no infinity to overflow to, so it stops at its largest."""
+    if dtype.itemsize == 1 and tensor.dtype != dtype:
+        largest = torch.finfo(dtype).max
+        tensor = tensor.clamp(-largest, largest)
+    return tensor.to(dtype)
+
+
+def _metadata(planned: Bake) -> dict[str, str]:
+    """The checkpoint's metadata, and what was baked into it."""
+    kept = {key: value for key, value in planned.header.metadata.items() if key not in _OUTDATED}
+    try:
+        earlier = json.loads(kept.get(BAKED, "[]"))
+    except ValueError:
+        earlier = []
+    names = [lora.stamp.path.name for lora in planned.loras]
+    entries = [v.entry for v in planned.verdicts]
+    record = {
+        "checkpoint": planned.header.stamp.path.name,
+        "stack": _stack_text(names, entries),
+        "loras": [
+            {
+                "name": name,
+                "sha256": sha256(lora.stamp.path),
+                "strength_model": entry.strength_model,
+                "strength_clip": entry.strength_clip,
+            }
+            for name, lora, entry in zip(names, planned.loras, entries, strict=True)
+        ],
+    }
+    return {"format": "pt", **kept, BAKED: json.dumps([*earlier, record], ensure_ascii=False)}
+
+
+def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:
+    safe = [name.translate({ord(c): "_" for c in "<>:\r\n"}).strip() for name in names]
+    rows = [Entry(n, e.strength_model, e.strength_clip) for n, e in zip(safe, entries, strict=True)]
+    return write(Stack(tuple(rows)))

@@ -1,0 +1,50 @@
+"""The command line: inspect, keys, merge, diff.
+
+Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 all is well; 1 the
+files differ, or a LoRA does not belong on the model; 2 wrong use, or a file that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from ..errors import FitError, RackError
+from . import diff, inspect, keys, merge
+
+COMMANDS = (inspect, keys, merge, diff)
+_EPILOG = "Exit codes: 0 all is well; 1 files differ or a LoRA does not fit; 2 wrong use or an unusable file."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lora_core", description="Look into LoRA files and bake them.", epilog=_EPILOG
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_to(commands)
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except FitError as error:
+        return _fail(error, 1)
+    except RackError as error:
+        return _fail(error, 2)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader, such as `head`, has what it wanted; nothing may be written to the pipe any more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return 130  # the shell's number for a program ended by Ctrl-C
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code

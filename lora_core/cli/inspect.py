@@ -1,0 +1,191 @@
+"""inspect: what a file is, in a few lines."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..bake import BAKED
+from ..files import Header, Stamp, is_pickle, read_header
+from ..hashes import known_hashes
+from ..key_maps import Checkpoint, read_layout
+from ..key_maps.guess import guess_family, is_text_encoder
+from ..lora import Lora
+from ..partial import PartialLora
+from ..sidecars import trigger_words
+from .output import add_json_option, dtype_name, print_json, size_text, table
+
+# Metadata worth a line: kohya's ss_* and modelspec's, see their README and "sai_model_spec".
+_TOLD = (
+    "modelspec.title",
+    "modelspec.architecture",
+    "modelspec.author",
+    "modelspec.description",
+    "modelspec.license",
+    "modelspec.date",
+    "ss_output_name",
+    "ss_base_model_version",
+    "ss_sd_model_name",
+    "ss_network_module",
+    "ss_network_dim",
+    "ss_network_alpha",
+    "ss_network_args",
+    "ss_num_train_images",
+    "ss_steps",
+    "ss_training_comment",
+    "software",
+)
+_LONGEST = 80
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "inspect",
+        help="say what files are",
+        description="Say what files are: format, ranks, layers, family, metadata, trigger words.",
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--hashes", action="store_true", help="the hashes Civitai and A1111 know the file by")
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """One paragraph a file, or a JSON list."""
+    facts = [_facts(path, options.hashes) for path in options.files]
+    if options.json:
+        print_json(facts)
+    else:
+        print("\n\n".join(map(_text, facts)))
+    return 0
+
+
+def _facts(path: Path, with_hashes: bool) -> dict[str, Any]:
+    header = None if is_pickle(Stamp.of(path).path) else read_header(path)
+    layout = read_layout({key: info.shape for key, info in header.tensors.items()}) if header else None
+    facts: dict[str, Any] = {"path": str(path)}
+    if header is not None and layout is not None and (layout.family or layout.clip):
+        facts |= _checkpoint_facts(header, layout)
+    else:
+        facts |= _lora_facts(path, PartialLora(path))
+    if with_hashes:
+        facts["hashes"] = known_hashes(path, header)
+    return facts
+
+
+def _checkpoint_facts(header: Header, layout: Checkpoint) -> dict[str, Any]:
+    sizes = Counter[str]()
+    for info in header.tensors.values():
+        sizes[dtype_name(info.dtype)] += info.stop - info.start
+    return {
+        "kind": "checkpoint",
+        "family": layout.description,
+        "size_bytes": header.stamp.size,
+        "tensors": len(header.tensors),
+        "tensors_model": len({place.key for place in layout.model.values()}),
+        "tensors_text_encoder": len({place.key for place in layout.clip.values()}),
+        "text_encoders": list(layout.encoders),
+        "dtypes": {name: size for name, size in sizes.most_common()},
+        "baked": _baked(header.metadata),
+        "metadata": dict(header.metadata),
+    }
+
+
+def _baked(metadata: Mapping[str, str]) -> list[str]:
+    try:
+        return [str(record["stack"]) for record in json.loads(metadata.get(BAKED, "[]"))]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
+def _lora_facts(path: Path, partial: PartialLora) -> dict[str, Any]:
+    lora = partial.outline
+    text = sum(map(is_text_encoder, lora.layers))
+    return {
+        "kind": "LoRA",
+        "family": guess_family(_widths(lora)),
+        "size_bytes": partial.stamp.size,
+        "formats": {kind: ranks.total() for kind, ranks in lora.kinds.items()},
+        "ranks": _ranks(lora),
+        "layers": len(lora.layers),
+        "layers_model": len(lora.layers) - text,
+        "layers_text_encoder": text,
+        "dtypes": _dtypes(partial),
+        "unknown_keys": list(lora.unknown_keys),
+        "embeddings": list(lora.embeddings),
+        "notes": list(lora.notes),
+        "trigger_words": list(trigger_words(path, lora.metadata)),
+        "metadata": dict(lora.metadata),
+    }
+
+
+def _ranks(lora: Lora) -> dict[str, int]:
+    """How many layers have each rank, lowest first."""
+    ranks = Counter[int]()
+    for kind in lora.kinds.values():
+        ranks.update({rank: count for rank, count in kind.items() if rank is not None})
+    return {str(rank): ranks[rank] for rank in sorted(ranks)}
+
+
+def _widths(lora: Lora) -> dict[str, int]:
+    """Width of the input of every layer that tells it."""
+    widths: dict[str, int] = {}
+    for name, adapters in lora.layers.items():
+        for adapter in adapters:
+            shape = adapter.change_shape
+            widths[name] = shape[1] if shape is not None else 0
+    return widths
+
+
+def _dtypes(partial: PartialLora) -> dict[str, int]:
+    if partial.header is None:
+        return {}
+    return dict(Counter(dtype_name(info.dtype) for info in partial.header.tensors.values()).most_common())
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    family = facts["family"] or "an unknown family"
+    title = f"{facts['path']}: {facts['kind']}, {family}, {size_text(facts['size_bytes'])}"
+    rows = list(_checkpoint_rows(facts) if facts["kind"] == "checkpoint" else _lora_rows(facts))
+    metadata = facts["metadata"]
+    rows += [(key, _short(metadata[key])) for key in _TOLD if metadata.get(key) not in (None, "", "None")]
+    rows += [(name, value) for name, value in facts.get("hashes", {}).items()]
+    return "\n".join([title, *(f"  {line}" for line in table(rows).splitlines())])
+
+
+def _checkpoint_rows(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    parts = f"{facts['tensors_model']} model, {facts['tensors_text_encoder']} text encoder"
+    yield "tensors", f"{facts['tensors']}: {parts}"
+    if facts["text_encoders"]:
+        yield "text encoders", ", ".join(facts["text_encoders"])
+    yield "dtypes", ", ".join(f"{name} {size_text(size)}" for name, size in facts["dtypes"].items())
+    for stack in facts["baked"]:
+        yield "baked in", stack.replace("\n", " ")
+
+
+def _lora_rows(facts: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    yield "formats", ", ".join(f"{name} ({count} layers)" for name, count in facts["formats"].items())
+    if facts["ranks"]:
+        yield "ranks", ", ".join(f"{rank} ({count} layers)" for rank, count in facts["ranks"].items())
+    parts = f"{facts['layers_model']} model, {facts['layers_text_encoder']} text encoder"
+    yield "layers", f"{facts['layers']}: {parts}"
+    if facts["dtypes"]:
+        yield "dtypes", ", ".join(f"{name} ({count} tensors)" for name, count in facts["dtypes"].items())
+    if facts["trigger_words"]:
+        yield "trigger words", ", ".join(facts["trigger_words"])
+    if facts["embeddings"]:
+        yield "embeddings", ", ".join(facts["embeddings"])
+    for note in facts["notes"]:
+        yield "note", note
+    if facts["unknown_keys"]:
+        yield "unknown keys", f"{len(facts['unknown_keys'])}, such as {facts['unknown_keys'][0]}"
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

@@ -1,0 +1,101 @@
+"""merge (or bake): write a stack of LoRAs into a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..bake import Bake, bake, plan
+from ..errors import RackError
+from ..stream import refuse_existing
+from .output import ProgressBar, add_json_option, print_json, size_text
+from .stacks import read_stack
+
+_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_DESCRIPTION = (
+    "Write a stack of LoRAs into a checkpoint. The checkpoint passes through memory a tensor at a time; the "
+    "result appears whole or not at all."
+)
+
+
+def add_to(commands: Any) -> None:
+    """Declare the command and its options."""
+    parser = commands.add_parser(
+        "merge", aliases=["bake"], help="write a stack of LoRAs into a checkpoint", description=_DESCRIPTION
+    )
+    parser.add_argument(
+        "stack", nargs="*", metavar="STACK", help="tags (<lora:ink:0.8>) or files (as --lora)"
+    )
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="FILE[:STRENGTH[:CLIP]]",
+        help="a LoRA file, its strength for the model (1) and for the text encoders (the same); repeat it",
+    )
+    parser.add_argument(
+        "--stack",
+        action="append",
+        default=[],
+        dest="stack_files",
+        metavar="FILE",
+        help="a file of tags; - is stdin",
+    )
+    parser.add_argument("--loras", type=Path, metavar="DIR", help="the folder in which tags name files")
+    parser.add_argument(
+        "--into", type=Path, required=True, metavar="CHECKPOINT", help="what to change; only read"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the result")
+    parser.add_argument(
+        "--dtype", choices=_DTYPES, help="dtype of the result; its tensors' own when left out"
+    )
+    parser.add_argument("--force", action="store_true", help="replace --out when it exists")
+    parser.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="the bar on stderr; on in a terminal"
+    )
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, write, report."""
+    refuse_existing(options.out, options.force)
+    rows = read_stack([*options.stack, *options.lora], options.stack_files, options.loras)
+    if not rows:
+        raise RackError("the stack is empty, or all of it is off or at strength 0. Name a LoRA")
+    planned = plan(options.into, [row.entry for row in rows], [row.path for row in rows])
+    progress = ProgressBar(options.progress)
+    size = bake(planned, options.out, _DTYPES.get(options.dtype), options.force, progress)
+    if options.json:
+        print_json(_json(planned, options.out, size))
+        return 0
+    print("\n".join(verdict.describe() for verdict in planned.verdicts))
+    tensors = len(planned.header.tensors)
+    print(f"{options.out}: {planned.changed} of {tensors} tensors changed, {size_text(size)} written")
+    return 0
+
+
+def _json(planned: Bake, out: Path, size: int) -> dict[str, Any]:
+    return {
+        "out": str(out),
+        "size_bytes": size,
+        "family": planned.layout.description,
+        "tensors": len(planned.header.tensors),
+        "tensors_changed": planned.changed,
+        "loras": [
+            {
+                "path": str(lora.stamp.path),
+                "strength_model": verdict.entry.strength_model,
+                "strength_clip": verdict.entry.strength_clip,
+                "layers": len(verdict.lora.layers),
+                "layers_model": len(verdict.model.layers) if verdict.model else 0,
+                "layers_clip": len(verdict.clip.layers) if verdict.clip else 0,
+                "unmatched": list(verdict.unmatched),
+                "unknown_keys": list(verdict.lora.unknown_keys),
+            }
+            for verdict, lora in zip(planned.verdicts, planned.loras, strict=True)
+        ],
+    }

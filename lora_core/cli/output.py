@@ -1,0 +1,76 @@
+"""What the commands print: tables, JSON, a progress bar."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+import torch
+
+from ..files import DTYPES
+
+_WIDTH = 30
+_REDRAW_S = 0.1
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """The option every command has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+
+
+def print_json(value: Any) -> None:
+    """One document, as people and programs can both read it."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell, two spaces apart."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """As safetensors writes it."""
+    return _NAMES.get(dtype, str(dtype).removeprefix("torch."))
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """'320×768'; 'scalar' where there is no dimension."""
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def size_text(size: float) -> str:
+    """Bytes in the unit that leaves one to four digits before the point."""
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+class ProgressBar:
+    """A line on stderr that fills up. Nothing is drawn where no one looks, unless asked for."""
+
+    def __init__(self, shown: bool | None, out: TextIO = sys.stderr) -> None:
+        self._out = out
+        self._shown = out.isatty() if shown is None else shown
+        self._started = time.monotonic()
+        self._drawn = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._shown or (done < total and now - self._drawn < _REDRAW_S):
+            return
+        self._drawn = now
+        share = done / total if total else 1.0
+        bar = ("█" * round(share * _WIDTH)).ljust(_WIDTH, "·")
+        seconds = now - self._started
+        left = f"{seconds / share - seconds:.0f} s left" if 0 < share < 1 else f"{seconds:.0f} s"
+        end = "\n" if done >= total else ""
+        print(f"\r{bar} {share:4.0%}  {size_text(done)}  {left}   ", end=end, file=self._out, flush=True)

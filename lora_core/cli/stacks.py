@@ -1,0 +1,87 @@
+"""A stack from the command line: tags, files with strengths, and text files of tags."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RackError
+from ..grammar import parse
+from ..resolve import resolve
+from ..stack import Entry
+
+EXTENSIONS = frozenset({".safetensors", ".sft", ".pt", ".pth", ".bin", ".ckpt"})
+_STRENGTHS = re.compile(r"(.+?):([^:/\\]+)(?::([^:/\\]+))?")
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry and the file it means."""
+
+    entry: Entry
+    path: Path
+
+
+def read_stack(items: Iterable[str], files: Iterable[str], folder: Path | None) -> list[Row]:
+    """`files` hold tags ('-' is standard input); `items` are tags or FILE[:strength[:clip strength]].
+
+    In this order: the files' rows, then the items'. Rows that change nothing are left out. Names in tags are
+    those of files under `folder`. Raises BadStackText, UnresolvedLora, or RackError for wrong use.
+    """
+    rows: list[Row] = []
+    for name in files:
+        rows += _tags(_text(name), folder)
+    for item in items:
+        rows += _tags(item, folder) if item.lstrip().startswith("<") else _file(item)
+    return rows
+
+
+def _text(name: str) -> str:
+    if name == "-":
+        return sys.stdin.read()
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RackError(f"{name}: cannot be read as a stack ({error})") from None
+
+
+def _tags(text: str, folder: Path | None) -> list[Row]:
+    entries = parse(text).active
+    if entries and folder is None:
+        raise RackError(f"<lora:{entries[0].name}>: tags name files in a folder. Say which with --loras DIR")
+    if folder is None:
+        return []
+    names = lora_files(folder)
+    return [Row(entry, folder / resolve(entry.name, names)) for entry in entries]
+
+
+def lora_files(folder: Path) -> list[str]:
+    """Every file under `folder` that may be a LoRA, relative to it. Raises RackError for no folder."""
+    if not folder.is_dir():
+        raise RackError(f"{folder}: is no folder. Name the folder of your LoRAs")
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
+def _file(item: str) -> list[Row]:
+    """FILE[:strength[:clip strength]]; a file whose name has colons of its own is found as it is written."""
+    path, numbers = item, list[float]()
+    if not Path(item).exists() and (found := _STRENGTHS.fullmatch(item)):
+        path, numbers = found[1], [_number(item, text) for text in found.groups()[1:] if text]
+    model = numbers[0] if numbers else 1.0
+    clip = numbers[1] if len(numbers) > 1 else model
+    entry = Entry(Path(path).name.strip() or path, model, clip)
+    return [Row(entry, Path(path))] if entry.is_active else []
+
+
+def _number(item: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise RackError(f"{item}: {text!r} is no strength. Write FILE:0.8 or FILE:0.8:0.5") from None
+    if value != value or value in (float("inf"), float("-inf")):
+        raise RackError(f"{item}: a strength must be a finite number")
+    return value

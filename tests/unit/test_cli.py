@@ -1,0 +1,188 @@
+"""inspect, keys and diff, run as a person would, and the program around them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small_files import FC1, TEXT_LAYER, UNET_LAYER, pair, random, save_lora, write_checkpoint, write_ink
+
+from lora_core.cli import main
+from lora_core.cli.output import ProgressBar, size_text, table
+from lora_core.files import read_file, read_header
+from lora_core.stream import TensorReader
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return write_checkpoint(tmp_path)
+
+
+@pytest.fixture
+def ink(tmp_path: Path) -> Path:
+    return write_ink(tmp_path)
+
+
+def _json(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    main([*map(str, arguments), "--json"])
+    return json.loads(capsys.readouterr().out)
+
+
+# inspect, keys
+
+
+def test_inspect_says_what_a_lora_is(ink: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ink.with_suffix(".json").write_text('{"activation text": "ink wash, brush"}', encoding="utf-8")
+    (found,) = _json(capsys, "inspect", ink, "--hashes")
+    assert found["kind"] == "LoRA"
+    assert found["ranks"] == {"2": 2}
+    assert (found["layers"], found["layers_model"], found["layers_text_encoder"]) == (2, 1, 1)
+    assert found["trigger_words"] == ["ink wash", "brush"]
+    assert found["hashes"]["autov2"] == found["hashes"]["sha256"][:10]
+    assert main(["inspect", str(ink)]) == 0
+    text = capsys.readouterr().out
+    assert "ss_output_name" in text
+    assert "ink wash, brush" in text
+
+
+def test_inspect_says_what_a_checkpoint_is(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (found,) = _json(capsys, "inspect", checkpoint)
+    assert found["kind"] == "checkpoint"
+    assert found["family"] == "Stable Diffusion 1"
+    assert found["text_encoders"] == ["clip_l"]
+    assert (found["tensors_model"], found["tensors_text_encoder"]) == (6, 2)
+
+
+def test_inspect_reads_pickles_safely(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "old.pt"
+    torch.save(pair("lora_unet_x", 4, 4), path)
+    (found,) = _json(capsys, "inspect", path)
+    assert found["layers"] == 1
+
+
+def test_keys_marks_what_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = save_lora(tmp_path / "a.safetensors", pair("lora_unet_x", 4, 6), {"what.ever": torch.zeros(())})
+    rows = {row["key"]: row for row in _json(capsys, "keys", path)}
+    assert rows["lora_unet_x.lora_up.weight"]["role"] == "up"
+    assert rows["lora_unet_x.lora_up.weight"]["shape"] == [4, 2]
+    assert rows["what.ever"]["role"] is None
+    assert main(["keys", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "4×2" in text
+    assert any(line.startswith("what.ever") and line.endswith("?") for line in text.splitlines())
+
+
+# diff
+
+
+def _spelled(ink: Path, path: Path, factor: float = 1.0) -> Path:
+    """The same LoRA in diffusers' names and with alpha folded into the factors."""
+    stored = load_file(ink)
+    unet, text = UNET_LAYER, TEXT_LAYER
+    theirs = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    tensors = {
+        f"{theirs}.lora_B.weight": stored[f"{unet}.lora_up.weight"] * factor,
+        f"{theirs}.lora_A.weight": stored[f"{unet}.lora_down.weight"],
+        f"text_encoder.{FC1}.lora_B.weight": stored[f"{text}.lora_up.weight"] * 0.5,
+        f"text_encoder.{FC1}.lora_A.weight": stored[f"{text}.lora_down.weight"],
+    }
+    return save_lora(path, tensors)
+
+
+def test_diff_sees_through_spelling(ink: Path, tmp_path: Path, checkpoint: Path) -> None:
+    other = _spelled(ink, tmp_path / "other.safetensors")
+    assert main(["diff", str(ink), str(other)]) == 0
+    assert main(["diff", str(ink), str(other), "--model", str(checkpoint)]) == 0
+    assert main(["diff", str(ink), str(other), "--tensors"]) == 1
+
+
+def test_diff_measures(ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = _json(capsys, "diff", ink, _spelled(ink, tmp_path / "other.safetensors", 1.1))
+    assert found["differing"] == 1
+    (difference,) = found["differences"]
+    assert difference["largest"] == pytest.approx(0.1 / 1.1, rel=1e-3)
+    assert difference["mean"] == pytest.approx(0.1 / 1.1, rel=1e-3)
+
+
+def test_diff_of_files_by_tensor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    save_file({"same": random(4), "shape": random(4), "dtype": random(4), "a": random(1)}, a)
+    save_file({"same": random(4), "shape": random(5), "dtype": random(4).double(), "b": random(1)}, b)
+    found = _json(capsys, "diff", a, b)
+    assert (found["only_in_a"], found["only_in_b"], found["other_shape"], found["other_dtype"]) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert found["compared"] == 5
+    assert found["differing"] == 4
+    assert main(["diff", str(a), str(a)]) == 0
+
+
+# the program
+
+
+def test_the_program_runs_without_the_host(ink: Path) -> None:
+    code = "import sys, lora_core.cli; print(sorted({m.partition('.')[0] for m in sys.modules}))"
+    command = [sys.executable, "-c", code]
+    modules = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "'comfy'" not in modules
+    assert "'nodes'" not in modules
+    command = [sys.executable, "-m", "lora_core", "inspect", str(ink)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(str(ink))
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["polish"], ["inspect"], ["merge", "--out", "x"]])
+def test_wrong_use_is_code_2(arguments: Iterable[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    assert caught.value.code == 2
+
+
+def test_the_bar_is_drawn_where_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    ProgressBar(None, sys.stderr)(1, 2)
+    assert capsys.readouterr().err == ""
+    bar = ProgressBar(True, sys.stderr)
+    bar(512, 1024)
+    bar(1024, 1024)
+    drawn = capsys.readouterr().err
+    assert " 50%" in drawn
+    assert drawn.endswith("\n")
+    assert "100%" in drawn
+
+
+def test_small_things() -> None:
+    assert [size_text(n) for n in (0, 2048, 3 * 2**20, 5 * 2**30)] == ["0 B", "2.0 KiB", "3.0 MiB", "5.0 GiB"]
+    assert table([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"
+
+
+def test_a_copied_tensor_is_the_same_bytes(checkpoint: Path, tmp_path: Path) -> None:
+    header = read_header(checkpoint)
+    copied = tmp_path / "bytes"
+    with TensorReader(header) as reader, copied.open("wb") as file:
+        for key in header.tensors:
+            reader.copy(key, file)
+    assert copied.read_bytes() == checkpoint.read_bytes()[header.data_offset :]
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0580])
+def test_a_header_as_long_as_a_pickle_begins_is_no_pickle(length: int, tmp_path: Path) -> None:
+    path = save_lora(tmp_path / "a.safetensors", pair("lora_unet_x", 4, 4))
+    header = read_header(path)
+    text = path.read_bytes()[8 : header.data_offset].rstrip()
+    padded = length.to_bytes(8, "little") + text.ljust(length)
+    path.write_bytes(padded + path.read_bytes()[header.data_offset :])
+    assert main(["inspect", str(path)]) == 0
+    assert len(read_file(path).tensors) == 2
