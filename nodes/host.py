@@ -29,6 +29,8 @@ from ..lora_core.cache import ByteCache
 from ..lora_core.errors import BrokenFile
 from ..lora_core.files import Stamp, read_file, read_header
 from ..lora_core.key_map import KeyMap, Target
+from ..lora_core.key_maps.names import names as model_names
+from ..lora_core.key_maps.text_encoders import names as text_encoder_names
 from ..lora_core.lora import Lora, read_lora
 from ..lora_core.patch import Foreign, ForeignStep, Match, Step, fuse, match
 from ..lora_core.resolve import resolve
@@ -107,15 +109,29 @@ def _load(name: str) -> _Loaded:
 # Key maps
 
 
-def _key_map(module: torch.nn.Module, names_of: Callable[..., Mapping[str, Any]]) -> KeyMap:
-    """The layer names of a model, built once per loaded model: the host walks the whole state dict for it."""
+def _model_map(model: Any) -> KeyMap:
+    return _key_map(model.model, comfy.lora.model_lora_keys_unet, model_names)
+
+
+def _clip_map(clip: Any) -> KeyMap:
+    return _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip, text_encoder_names)
+
+
+def _key_map(
+    module: torch.nn.Module,
+    host_names: Callable[..., Mapping[str, Any]],
+    our_names: Callable[[Mapping[str, tuple[int, ...]]], Mapping[str, Target]],
+) -> KeyMap:
+    """The layer names of a model, the host's over ours, built once per loaded model: it takes a walk through
+    the whole state dict.
+    """
     known = _KEY_MAPS.get(module)
     if known is None:
         # A fresh dict always: the host's functions have a mutable default that remembers earlier models.
-        names = {name: _target(value) for name, value in names_of(module, {}).items()}
+        names = {name: _target(value) for name, value in host_names(module, {}).items()}
         # Packed weights (NF4 and the like) do not show the shape they stand for.
         shapes = {k: tuple(t.shape) for k, t in module.state_dict().items() if t.is_floating_point()}
-        known = _KEY_MAPS[module] = KeyMap.of(names, shapes)
+        known = _KEY_MAPS[module] = KeyMap.of({**our_names(shapes), **names}, shapes)
     return known
 
 
@@ -186,8 +202,8 @@ def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect:
     UnresolvedLora, FileError, or with `require_effect` FitError for an entry that does not fit.
     """
     active = [entry for entry in entries if entry.is_active]
-    model_map = _key_map(model.model, comfy.lora.model_lora_keys_unet) if model is not None else None
-    clip_map = _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip) if clip is not None else None
+    model_map = _model_map(model) if model is not None else None
+    clip_map = _clip_map(clip) if clip is not None else None
     verdicts = _judge(active, model_map, clip_map)
     for verdict in verdicts:
         verdict.require_lora()
