@@ -181,8 +181,10 @@ class HostServer:
 
     def _require_pack(self) -> None:
         text = self.log_text()
+        # Not the name alone: the checkout may be called so, and then every path of the host holds it.
+        place = str(Path("custom_nodes") / PACK)
         failed = [
-            line for line in text.splitlines() if PACK in line and any(mark in line for mark in _FAILED)
+            line for line in text.splitlines() if place in line and any(mark in line for mark in _FAILED)
         ]
         if failed:
             end = text.find(failed[0])
