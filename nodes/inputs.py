@@ -26,15 +26,24 @@ def stack() -> tuple[str, dict[str, Any]]:
     return "LORA_STACK", {"tooltip": "LoRAs to apply before these. Stacks of other packs fit as well."}
 
 
-def check_lora_name(name: str | None) -> bool | str:
-    """For VALIDATE_INPUTS: True, or what is wrong with a name. None means the name comes over a wire.
+class NamesOneLora:
+    """What the host asks of a node with an input `lora_name`; None there means it comes over a wire."""
 
-    Takes the place of the host's own combo check, which knows neither the other path separator nor stems.
-    """
-    if name is None:
+    @classmethod
+    def VALIDATE_INPUTS(cls, lora_name: str | None) -> bool | str:
+        """True, or what is wrong with the name.
+
+        Takes the place of the host's own combo check, which knows neither the other path separator nor stems.
+        """
+        if lora_name is None:
+            return True
+        try:
+            host.resolve_name(lora_name)
+        except RackError as error:
+            return str(error)
         return True
-    try:
-        host.resolve_name(name)
-    except RackError as error:
-        return str(error)
-    return True
+
+    @classmethod
+    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
+        """Changes with the file."""
+        return host.fingerprint([lora_name] if lora_name else [])

@@ -8,7 +8,7 @@ from ..lora_core.stack import Entry
 from . import host, inputs
 
 
-class LoraRackLoad:
+class LoraRackLoad(inputs.NamesOneLora):
     """One LoRA onto a model and a text encoder."""
 
     CATEGORY = inputs.CATEGORY
@@ -38,14 +38,6 @@ class LoraRackLoad:
                 "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."})
             },
         }
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, lora_name: str | None) -> bool | str:
-        return inputs.check_lora_name(lora_name)
-
-    @classmethod
-    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
-        return host.fingerprint([lora_name] if lora_name else [])
 
     def load(
         self, model: Any, lora_name: str, strength_model: float, strength_clip: float, clip: Any = None

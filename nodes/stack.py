@@ -22,7 +22,7 @@ def _words(entries: Sequence[Entry]) -> str:
     return ", ".join(dict.fromkeys(filter(None, (host.words_of(entry.name) for entry in entries))))
 
 
-class LoraRackAdd:
+class LoraRackAdd(inputs.NamesOneLora):
     """One more LoRA at the end of a stack."""
 
     CATEGORY = inputs.CATEGORY
@@ -43,14 +43,6 @@ class LoraRackAdd:
             },
             "optional": {"stack": inputs.stack()},
         }
-
-    @classmethod
-    def VALIDATE_INPUTS(cls, lora_name: str | None) -> bool | str:
-        return inputs.check_lora_name(lora_name)
-
-    @classmethod
-    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
-        return host.fingerprint([lora_name] if lora_name else [])
 
     def add(
         self, lora_name: str, strength_model: float, strength_clip: float, stack: list[Any] | None = None
