@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from subjects import Subject, patch, sd15, unpatch
+from subjects import Subject, open_subject, patch, unpatch
 from timing import alternate, seconds
 
 LORAS = 8
@@ -20,8 +20,8 @@ Case = tuple[str, dict[str, float]]
 def run() -> Iterator[Case]:
     """The SD1.5 layout in fp32 and fp16."""
     for name, dtype in {"fp32": torch.float32, "fp16": torch.float16}.items():
-        with sd15(dtype) as subject:
-            yield f"{subject.name}/{name}/{LORAS}", _case(subject)
+        with open_subject("sd15", dtype) as model:
+            yield f"{model.name}/{name}/{LORAS}", _case(model)
 
 
 def _case(subject: Subject) -> dict[str, float]:

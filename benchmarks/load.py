@@ -14,7 +14,7 @@ from typing import Any
 import folder_paths
 import in_host
 import torch
-from subjects import Subject, loaders, sd15
+from subjects import Subject, loaders, open_subject
 from timing import alternate, seconds
 
 LORAS = 8
@@ -24,19 +24,19 @@ Case = tuple[str, dict[str, float]]
 
 def run() -> Iterator[Case]:
     """The SD1.5 layout in fp16."""
-    with sd15(torch.float16) as subject:
-        strengths = subject.strengths(LORAS)
-        yield f"{subject.name}/cold/{LORAS}", _cold(subject, strengths)
+    with open_subject("sd15", torch.float16) as model:
+        strengths = model.strengths(LORAS)
+        yield f"{model.name}/cold/{LORAS}", _cold(model, strengths)
         in_graph = loaders(LORAS)
         pair = alternate(
-            lambda: seconds(lambda: subject.host_chain(strengths, in_graph)),
-            lambda: seconds(lambda: subject.ours(strengths)),
+            lambda: seconds(lambda: model.host_chain(strengths, in_graph)),
+            lambda: seconds(lambda: model.ours(strengths)),
             "load, warm",
         )
         figures = {"host_s": pair.host_s, "ours_s": pair.ours_s, "ratio": pair.ratio}
         yield (
-            f"{subject.name}/warm/{LORAS}",
-            figures | {"bytes_read": _bytes_read(lambda: subject.ours(strengths))},
+            f"{model.name}/warm/{LORAS}",
+            figures | {"bytes_read": _bytes_read(lambda: model.ours(strengths))},
         )
 
 

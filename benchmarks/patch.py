@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from counting import count_work
-from subjects import COUNTS, Subject, loaders, patch, sd15, unpatch
+from subjects import COUNTS, Subject, loaders, open_subject, patch, unpatch
 from timing import alternate, seconds
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16}
@@ -20,11 +20,14 @@ Case = tuple[str, dict[str, float]]
 
 
 def run() -> Iterator[Case]:
-    """One case per weight dtype and number of LoRAs."""
+    """SD1.5 per weight dtype and number of LoRAs, SDXL- and Flux-size layers for the most."""
     for dtype_name, dtype in DTYPES.items():
-        with sd15(dtype) as subject:
+        with open_subject("sd15", dtype) as model:
             for count in COUNTS:
-                yield f"{subject.name}/{dtype_name}/{count}", _case(subject, count)
+                yield f"sd15/{dtype_name}/{count}", _case(model, count)
+    for name in ("sdxl", "flux"):
+        with open_subject(name, torch.float16) as model:
+            yield f"{name}/fp16/{COUNTS[-1]}", _case(model, COUNTS[-1])
 
 
 def _case(subject: Subject, count: int) -> dict[str, float]:

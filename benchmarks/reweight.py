@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 import torch
-from subjects import Subject, loaders, patch, sd15, unpatch
+from subjects import Subject, loaders, open_subject, patch, unpatch
 from timing import alternate, seconds
 
 LORAS = 8
@@ -22,8 +22,8 @@ Case = tuple[str, dict[str, float]]
 
 def run() -> Iterator[Case]:
     """The SD1.5 layout in fp16."""
-    with sd15(torch.float16) as subject:
-        yield f"{subject.name}/fp16/{LORAS}", _case(subject)
+    with open_subject("sd15", torch.float16) as model:
+        yield f"{model.name}/fp16/{LORAS}", _case(model)
 
 
 def _case(subject: Subject) -> dict[str, float]:

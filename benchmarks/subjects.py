@@ -1,4 +1,4 @@
-"""What the benchmarks measure on: an SD1.5-size UNet of random weights and LoRAs for it, on disk."""
+"""What the benchmarks measure on: models of true layer sizes, random weights, and LoRAs for them on disk."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ import torch
 
 RANK = 32
 COUNTS = (1, 2, 4, 8)
-# Attention, feed-forward, projections and time embeddings: the 214 linear-like modules of a full SD1.5 LoRA.
-TRAINED = ("attn1", "attn2", "ff.net", "proj_in", "proj_out", "emb_layers")
+# What trainers train, as parts of model keys. For SD1.5 these are the 214 linear-like modules of a full LoRA.
+_UNET = ("attn1", "attn2", "ff.net", "proj_in", "proj_out", "emb_layers")
+_TRAINED = {"sd15": _UNET, "sdxl": _UNET, "flux": ("_attn.", "_mlp.", "linear1", "linear2")}
+_NETWORKS = {
+    "sd15": lambda: layouts.UNetModel(**layouts.SD15_FULL, **layouts.OPERATIONS),
+    # SDXL's smallest sibling at full width, and one block of each of Flux's kinds: real sizes, fewer of them.
+    "sdxl": lambda: layouts.UNetModel(**layouts.SDXL_VEGA_FULL, **layouts.OPERATIONS),
+    "flux": layouts.LAYOUTS["flux"].network,
+}
 
 
 @dataclass(frozen=True)
@@ -68,18 +75,18 @@ def unpatch(model: Any) -> None:
 
 
 @contextmanager
-def sd15(dtype: torch.dtype) -> Iterator[Subject]:
-    """An SD1.5 UNet of full size, and eight rank-32 LoRAs in fp16 for its 214 modules."""
-    layout = layouts.Layout("sd15", lambda: layouts.UNetModel(**layouts.SD15_FULL, **layouts.OPERATIONS))
+def open_subject(name: str, dtype: torch.dtype) -> Iterator[Subject]:
+    """The model "sd15", "sdxl" or "flux", and eight rank-32 LoRAs in fp16 for it."""
+    layout = layouts.Layout(name, _NETWORKS[name])
     model = comfy.sd.load_diffusion_model_state_dict(layout.state_dict(dtype), model_options={"dtype": dtype})
     prefix = "diffusion_model."
     shapes = {k.removeprefix(prefix): tuple(v.shape) for k, v in model.model.state_dict().items()}
-    layers = lora_files.kohya_layers(shapes, TRAINED, "lora_unet_")
+    layers = lora_files.kohya_layers(shapes, _TRAINED[name], "lora_unet_")
     with tempfile.TemporaryDirectory() as folder:
         names = [f"bench_{i}.safetensors" for i in range(max(COUNTS))]
-        for seed, name in enumerate(names):
-            lora_files.save(Path(folder) / name, lora_files.low_rank_tensors(layers, seed, RANK))
+        for seed, file_name in enumerate(names):
+            lora_files.save(Path(folder) / file_name, lora_files.low_rank_tensors(layers, seed, RANK))
         extensions = folder_paths.folder_names_and_paths["loras"][1]
         folder_paths.folder_names_and_paths["loras"] = ([folder], extensions)
         folder_paths.filename_list_cache.pop("loras", None)
-        yield Subject("sd15", model, names, len(layers))
+        yield Subject(name, model, names, len(layers))

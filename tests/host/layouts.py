@@ -56,6 +56,7 @@ _SDXL_VEGA = {
     "num_classes": "sequential",
     "adm_in_channels": 2816,
 }
+SDXL_VEGA_FULL = {**_SDXL_VEGA, "channel_mult": [1, 2, 4]}
 _SD3_DEPTH = 4  # the width is 64 · depth
 _FLUX = {
     "image_model": "flux",
