@@ -16,7 +16,7 @@ from tools.dev.host_server import HostServer
 
 SD3 = next(family for family in FAMILIES if family.name == "sd3")
 
-# DESIGN's contract as far as it has shipped: inputs by name and type, outputs by type and name.
+# What users' workflows rely on: inputs by name and type, outputs by type and name.
 CONTRACT = {
     "LoraRackLoad": (
         {
