@@ -89,6 +89,11 @@ class Header:
     tensors: Mapping[str, TensorInfo]
     data_offset: int  # of the data section, in bytes from the start of the file
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file the header was made from, for a cache to count."""
+        return self.data_offset
+
 
 def read_header(path: Path | str) -> Header:
     """Read and check the header of a safetensors file.

@@ -58,7 +58,7 @@ def _cache_bytes() -> int:
     return mib * 2**20
 
 
-# Stamp → _Loaded for files, (KeyMap, stamps) → Fused for stacks.
+# Stamp → _Loaded for files, ("header", Stamp) → Header, (KeyMap, stamps) → Fused for stacks.
 _CACHE = ByteCache(_cache_bytes())
 _KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
 
@@ -91,8 +91,13 @@ def fingerprint(names: Sequence[str]) -> str:
 def words_of(name: str) -> str:
     """The trigger words of a LoRA, joined as a prompt would hold them."""
     path = lora_path(name)
-    metadata = read_header(path).metadata if path.suffix.lower() == ".safetensors" else {}
-    return ", ".join(trigger_words(path, metadata))
+    return ", ".join(trigger_words(path, _metadata(path)))
+
+
+def _metadata(path: Path) -> Mapping[str, str]:
+    if path.suffix.lower() != ".safetensors":
+        return {}
+    return _CACHE.get(("header", Stamp.of(path)), lambda: read_header(path)).metadata
 
 
 def _load(name: str) -> _Loaded:

@@ -31,6 +31,7 @@ def test_a_stack_applied_again_reads_no_file_and_maps_no_key(
     calls: list[str] = []
     for module, name in (
         (host, "read_file"),
+        (host, "read_header"),
         (host, "match"),
         (host, "fuse"),
         (comfy.lora, "model_lora_keys_unet"),

@@ -1,5 +1,23 @@
-"""Every test of this ring works on small tensors, where threads only wait for each other."""
+"""What the tests of this ring share. They work on small tensors, where threads only wait for each other."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
 import torch
+from small_files import write_checkpoint, write_ink
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A small checkpoint on disk."""
+    return write_checkpoint(tmp_path)
+
+
+@pytest.fixture
+def ink(tmp_path: Path) -> Path:
+    """A LoRA for it."""
+    return write_ink(tmp_path)

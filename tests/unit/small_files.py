@@ -1,13 +1,18 @@
-"""A small checkpoint and a LoRA for it, written for a test."""
+"""A small checkpoint and a LoRA for it, written for a test, and what a command says of them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+
+from lora_core.cli import main
 
 Q = "input_blocks.1.1.transformer_blocks.0.attn1.to_q"
 FC1 = "text_model.encoder.layers.0.mlp.fc1"
@@ -62,3 +67,9 @@ def write_ink(folder: Path) -> Path:
     text = pair(TEXT_LAYER, 32, 8)
     alpha = {TEXT_LAYER + ".alpha": torch.tensor(1.0)}
     return save_lora(folder / "loras" / "ink.safetensors", unet, text, alpha, ss_output_name="Ink")
+
+
+def json_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    """Run a command with --json and read what it prints."""
+    main([*map(str, arguments), "--json"])
+    return json.loads(capsys.readouterr().out)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_files import FC1, TEXT_LAYER, UNET_LAYER, pair, random, save_lora, write_checkpoint, write_ink
+from small_files import FC1, TEXT_LAYER, UNET_LAYER, json_of, pair, random, save_lora
 
 from lora_core.cli import main
 from lora_core.cli.output import ProgressBar, size_text, table
@@ -22,27 +20,12 @@ from lora_core.stream import TensorReader
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path)
-
-
-@pytest.fixture
-def ink(tmp_path: Path) -> Path:
-    return write_ink(tmp_path)
-
-
-def _json(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
-    main([*map(str, arguments), "--json"])
-    return json.loads(capsys.readouterr().out)
-
-
 # inspect, keys
 
 
 def test_inspect_says_what_a_lora_is(ink: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ink.with_suffix(".json").write_text('{"activation text": "ink wash, brush"}', encoding="utf-8")
-    (found,) = _json(capsys, "inspect", ink, "--hashes")
+    (found,) = json_of(capsys, "inspect", ink, "--hashes")
     assert found["kind"] == "LoRA"
     assert found["ranks"] == {"2": 2}
     assert (found["layers"], found["layers_model"], found["layers_text_encoder"]) == (2, 1, 1)
@@ -55,7 +38,7 @@ def test_inspect_says_what_a_lora_is(ink: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_inspect_says_what_a_checkpoint_is(checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (found,) = _json(capsys, "inspect", checkpoint)
+    (found,) = json_of(capsys, "inspect", checkpoint)
     assert found["kind"] == "checkpoint"
     assert found["family"] == "Stable Diffusion 1"
     assert found["text_encoders"] == ["clip_l"]
@@ -65,13 +48,13 @@ def test_inspect_says_what_a_checkpoint_is(checkpoint: Path, capsys: pytest.Capt
 def test_inspect_reads_pickles_safely(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "old.pt"
     torch.save(pair("lora_unet_x", 4, 4), path)
-    (found,) = _json(capsys, "inspect", path)
+    (found,) = json_of(capsys, "inspect", path)
     assert found["layers"] == 1
 
 
 def test_keys_marks_what_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = save_lora(tmp_path / "a.safetensors", pair("lora_unet_x", 4, 6), {"what.ever": torch.zeros(())})
-    rows = {row["key"]: row for row in _json(capsys, "keys", path)}
+    rows = {row["key"]: row for row in json_of(capsys, "keys", path)}
     assert rows["lora_unet_x.lora_up.weight"]["role"] == "up"
     assert rows["lora_unet_x.lora_up.weight"]["shape"] == [4, 2]
     assert rows["what.ever"]["role"] is None
@@ -106,7 +89,7 @@ def test_diff_sees_through_spelling(ink: Path, tmp_path: Path, checkpoint: Path)
 
 
 def test_diff_measures(ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = _json(capsys, "diff", ink, _spelled(ink, tmp_path / "other.safetensors", 1.1))
+    found = json_of(capsys, "diff", ink, _spelled(ink, tmp_path / "other.safetensors", 1.1))
     assert found["differing"] == 1
     (difference,) = found["differences"]
     assert difference["largest"] == pytest.approx(0.1 / 1.1, rel=1e-3)
@@ -117,7 +100,7 @@ def test_diff_of_files_by_tensor(tmp_path: Path, capsys: pytest.CaptureFixture[s
     a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     save_file({"same": random(4), "shape": random(4), "dtype": random(4), "a": random(1)}, a)
     save_file({"same": random(4), "shape": random(5), "dtype": random(4).double(), "b": random(1)}, b)
-    found = _json(capsys, "diff", a, b)
+    found = json_of(capsys, "diff", a, b)
     assert (found["only_in_a"], found["only_in_b"], found["other_shape"], found["other_dtype"]) == (
         1,
         1,

@@ -12,28 +12,13 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from small_files import FC1, TEXT_LAYER, UNET_LAYER, Q, pair, random, save_lora, write_checkpoint, write_ink
+from small_files import FC1, TEXT_LAYER, UNET_LAYER, Q, json_of, pair, random, save_lora
 
 from lora_core import bake as baking
 from lora_core.cli import main
 from lora_core.stream import TensorReader
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
-    return write_checkpoint(tmp_path)
-
-
-@pytest.fixture
-def ink(tmp_path: Path) -> Path:
-    return write_ink(tmp_path)
-
-
-def _json(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
-    main([*map(str, arguments), "--json"])
-    return json.loads(capsys.readouterr().out)
 
 
 def test_merge_adds_the_change_and_keeps_the_rest(checkpoint: Path, ink: Path, tmp_path: Path) -> None:
@@ -76,7 +61,7 @@ def test_a_stack_file_names_files_in_a_folder(
     stack = tmp_path / "stack.txt"
     stack.write_text("# a rack\n<lora:ink:unet=1:te=0>\n# <lora:missing:1>\n", encoding="utf-8")
     arguments = ("merge", "<lora:ink:0.25>", "--stack", stack, "--loras", ink.parent, "--into", checkpoint)
-    found = _json(capsys, *arguments, "--out", tmp_path / "out.safetensors")
+    found = json_of(capsys, *arguments, "--out", tmp_path / "out.safetensors")
     assert [lora["strength_model"] for lora in found["loras"]] == [1.0, 0.25]
     assert [lora["strength_clip"] for lora in found["loras"]] == [0.0, 0.25]
     assert found["tensors_changed"] == 2
