@@ -41,7 +41,7 @@ def run() -> Iterator[Case]:
 
 
 def _cold(subject: Subject, strengths: list[float]) -> dict[str, float]:
-    cache = in_host.load_pack().nodes.host._CACHE
+    cache = in_host.load_pack().nodes.host.files.CACHE
 
     def ours() -> float:
         cache.discard(lambda key: True)

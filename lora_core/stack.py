@@ -8,21 +8,38 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .blocks import NEUTRAL, BlockWeights
+
 
 @dataclass(frozen=True)
 class Entry:
-    """One LoRA of a stack. `name` is as written; resolve.py says which file it means."""
+    """One LoRA of a stack. `name` is as written; resolve.py says which file it means.
+
+    `start` and `stop` are fractions of the sampling, 0 the first step; `hash` is lower-case hex, empty where
+    none is given.
+    """
 
     name: str
     strength_model: float = 1.0
     strength_clip: float = 1.0
     enabled: bool = True
+    blocks: BlockWeights = NEUTRAL
+    start: float = 0.0
+    stop: float = 1.0
+    hash: str = ""
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
             raise ValueError(f"a LoRA's name may not be empty or have spaces around it: {self.name!r}")
         if not (math.isfinite(self.strength_model) and math.isfinite(self.strength_clip)):
             raise ValueError(f"strengths of {self.name!r} must be finite numbers")
+        if not 0 <= self.start <= self.stop <= 1:
+            raise ValueError(f"{self.name!r} must start and stop within 0 and 1, in this order")
+
+    @property
+    def has_window(self) -> bool:
+        """Whether the entry is on for a part of the sampling only."""
+        return (self.start, self.stop) != (0.0, 1.0)
 
     @property
     def is_active(self) -> bool:

@@ -1,1 +1,1 @@
-"""The graph's nodes: each declares its inputs, fetches through host.py, calls lora_core and returns."""
+"""The graph's nodes: each declares its inputs, fetches through host, calls lora_core and returns."""

@@ -24,7 +24,7 @@ def pack() -> ModuleType:
 @pytest.fixture(scope="session")
 def core(pack: ModuleType) -> ModuleType:
     """The core as the pack has loaded it: a copy under the root's name would have classes of its own."""
-    for name in ("adapters", "conversions", "key_map", "key_names"):
+    for name in ("adapters", "conversions", "files", "key_map", "key_names", "lora", "patch"):
         importlib.import_module(f"{pack.__name__}.lora_core.{name}")
     return importlib.import_module(f"{pack.__name__}.lora_core")
 

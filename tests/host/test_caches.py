@@ -30,10 +30,10 @@ def test_a_stack_applied_again_reads_no_file_and_maps_no_key(
     host = pack.nodes.host
     calls: list[str] = []
     for module, name in (
-        (host, "read_file"),
-        (host, "read_header"),
-        (host, "match"),
-        (host, "fuse"),
+        (host.files, "read_file"),
+        (host.files, "read_header"),
+        (host.patching, "match"),
+        (host.patching, "fuse"),
         (comfy.lora, "model_lora_keys_unet"),
     ):
         original = getattr(module, name)

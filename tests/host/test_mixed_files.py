@@ -152,7 +152,7 @@ def test_a_growing_weight_grows_as_in_the_host(pack: Any, core: Any, rebuilt: bo
     patches = comfy.lora.load_lora(dict(tensors), {"x": "w.weight"}, log_missing=False)
     roles = {"up": tensors["x.lora_up.weight"], "down": tensors["x.lora_down.weight"]}
     (adapter,) = core.adapters.find({**roles, "reshape": tensors["x.reshape_weight"]}).weight
-    fused = pack.nodes.host.FusedAdapter(set(), ((0.7, core.adapters.pack(adapter)), False))
+    fused = pack.nodes.host.fused_adapter.FusedAdapter(set(), ((0.7, core.adapters.pack(adapter)), False))
     if rebuilt:
         fused = type(fused)(fused.loaded_keys, fused.weights)
     assert fused.calculate_shape("w.weight") == (8, 6)
@@ -207,8 +207,8 @@ def test_whole_file_formats_patch_as_the_host_does(pack: Any, core: Any, tmp_pat
         theirs[plain] = comfy.lora.calculate_weight([(0.7, patch, 1.0, offset, None)], theirs[plain], plain)
     targets = {layer: core.key_map.Target(*([t] if isinstance(t, str) else t)) for layer, t in names.items()}
     key_map = core.key_map.KeyMap.of(targets, {key: tuple(weight.shape) for key, weight in weights.items()})
-    lora = pack.nodes.host.read_lora(pack.nodes.host.read_file(path))
-    for key, steps in pack.nodes.host.fuse([pack.nodes.host.match(lora, key_map)]).at([0.7]).items():
+    lora = core.lora.read_lora(core.files.read_file(path))
+    for key, steps in core.patch.fuse([core.patch.match(lora, key_map)]).at([0.7]).items():
         for step in steps:
             part = weights[key] if step.target.offset is None else weights[key].narrow(*step.target.offset)
             result = step.adapter.apply(part, step.strength, torch.float32)

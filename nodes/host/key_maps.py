@@ -1,0 +1,56 @@
+"""What the host's models call their layers."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import comfy.lora
+import torch
+
+from ...lora_core.key_map import KeyMap, Target
+from ...lora_core.key_maps.names import names as model_names
+from ...lora_core.key_maps.text_encoders import names as text_encoder_names
+
+_KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
+
+
+def model_map(model: Any) -> KeyMap:
+    """The layer names of a diffusion model's patcher."""
+    return _key_map(model.model, comfy.lora.model_lora_keys_unet, model_names)
+
+
+def clip_map(clip: Any) -> KeyMap:
+    """The layer names of a text encoder."""
+    return _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip, text_encoder_names)
+
+
+def _key_map(
+    module: torch.nn.Module,
+    host_names: Callable[..., Mapping[str, Any]],
+    our_names: Callable[[Mapping[str, tuple[int, ...]]], Mapping[str, Target]],
+) -> KeyMap:
+    """The layer names of a model, the host's over ours, built once per loaded model: it takes a walk through
+    the whole state dict.
+    """
+    known = _KEY_MAPS.get(module)
+    if known is None:
+        # A fresh dict always: the host's functions have a mutable default that remembers earlier models.
+        names = {name: to_target(value) for name, value in host_names(module, {}).items()}
+        # Packed weights (NF4 and the like) do not show the shape they stand for.
+        shapes = {k: tuple(t.shape) for k, t in module.state_dict().items() if t.is_floating_point()}
+        known = _KEY_MAPS[module] = KeyMap.of({**our_names(shapes), **names}, shapes)
+    return known
+
+
+def to_target(value: Any) -> Target:
+    """A value of the host's key maps as ours."""
+    return Target(value) if isinstance(value, str) else Target(*value)
+
+
+def host_key(target: Target) -> Any:
+    """What the host's patcher takes for a target."""
+    if target.function is not None:
+        return (target.key, target.offset, target.function)
+    return target.key if target.offset is None else (target.key, target.offset)
