@@ -1,5 +1,6 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
+from .nodes.blocks import LoraRackBlocks
 from .nodes.load import LoraRackLoad
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
 
@@ -8,6 +9,7 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackAdd": LoraRackAdd,
     "LoraRackStack": LoraRackStack,
     "LoraRackApply": LoraRackApply,
+    "LoraRackBlocks": LoraRackBlocks,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -15,6 +17,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackAdd": "Add LoRA to Stack",
     "LoraRackStack": "LoRA Rack",
     "LoraRackApply": "Apply LoRA Stack",
+    "LoraRackBlocks": "LoRA Block Weights",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..lora_core.blocks import read_block_weights
 from ..lora_core.stack import Entry
 from . import host, inputs
 
@@ -35,13 +36,20 @@ class LoraRackLoad(inputs.NamesOneLora):
                 "strength_clip": inputs.strength("text encoder"),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."})
+                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."}),
+                "blocks": inputs.blocks(),
             },
         }
 
     def load(
-        self, model: Any, lora_name: str, strength_model: float, strength_clip: float, clip: Any = None
+        self,
+        model: Any,
+        lora_name: str,
+        strength_model: float,
+        strength_clip: float,
+        clip: Any = None,
+        blocks: str = "",
     ) -> tuple[Any, Any, str]:
-        entry = Entry(lora_name, strength_model, strength_clip)
+        entry = Entry(lora_name, strength_model, strength_clip, blocks=read_block_weights(blocks))
         applied = host.apply_stack(model, clip, [entry])
         return applied.model, applied.clip, host.words_of(lora_name)

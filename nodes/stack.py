@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ..lora_core.blocks import read_block_weights
 from ..lora_core.errors import RackError
 from ..lora_core.grammar import parse
 from ..lora_core.stack import Entry
@@ -41,13 +42,19 @@ class LoraRackAdd(inputs.NamesOneLora):
                 "strength_model": inputs.strength("diffusion model"),
                 "strength_clip": inputs.strength("text encoder"),
             },
-            "optional": {"stack": inputs.stack()},
+            "optional": {"stack": inputs.stack(), "blocks": inputs.blocks()},
         }
 
     def add(
-        self, lora_name: str, strength_model: float, strength_clip: float, stack: list[Any] | None = None
+        self,
+        lora_name: str,
+        strength_model: float,
+        strength_clip: float,
+        stack: list[Any] | None = None,
+        blocks: str = "",
     ) -> tuple[list[Any], str]:
-        entries = _named_as_listed([Entry(lora_name, strength_model, strength_clip)])
+        weights = read_block_weights(blocks)
+        entries = _named_as_listed([Entry(lora_name, strength_model, strength_clip, blocks=weights)])
         return to_wire(entries, stack), _words(entries)
 
 
