@@ -238,17 +238,15 @@ class _Reader:
         return value
 
     def _unknown(self, item: _Item) -> BadBlockText:
-        if read_blocks(item.name) is not None or "/" in item.name:
+        if preset(item.name) is not None:
+            found, expected = f"the preset {item.name}", "one vector or preset, at the beginning"
+            return self._error(item.position, found, expected)
+        near = preset_names(like=item.name)
+        if not near and (read_blocks(item.name) is not None or "/" in item.name):
             after = item.position + len(item.name)
             return self._error(after, "no number", f"a weight for {item.name}, such as {item.name}=0.5")
-        if preset(item.name) is not None:
-            return self._error(
-                item.position, f"the preset {item.name}", "one vector or preset, at the beginning"
-            )
-        near = ", ".join(preset_names(like=item.name)) or "OUTALL"
-        return self._error(
-            item.position, repr(item.name), f"a block with its weight (IN04=0.5) or a preset ({near}, …)"
-        )
+        expected = f"a block with its weight (IN04=0.5) or a preset ({', '.join(near) or 'OUTALL'}, …)"
+        return self._error(item.position, repr(item.name), expected)
 
     def _error(self, position: int, found: str, expected: str) -> BadBlockText:
         return BadBlockText(self._which, position, found, expected)
