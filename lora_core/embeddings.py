@@ -1,7 +1,7 @@
 """Bare names of textual inversions in a prompt, spelled as ComfyUI's text encoders want them.
 
-A1111 takes an installed embedding's name anywhere in a prompt for the embedding; ComfyUI asks for `embedding:`
-before it, at the beginning of a word. Tags must be out of the prompt already (grammar.read_prompt).
+A1111 takes an installed embedding's name anywhere in a prompt for the embedding; ComfyUI asks for
+`embedding:` before it, at the beginning of a word. Tags must be out of the prompt already (grammar.read_prompt).
 """
 
 from __future__ import annotations
@@ -69,4 +69,6 @@ def _ends_a_name(prompt: str, end: int) -> bool:
     """Whether ComfyUI ends the name here: at a space, at a bracket of weights, or at commas before those."""
     commas = _COMMAS.match(prompt, end)
     end = commas.end() if commas else end
-    return end == len(prompt) or prompt[end].isspace() or prompt[end] in "()" or bool(_WEIGHT.match(prompt, end))
+    return (
+        end == len(prompt) or prompt[end].isspace() or prompt[end] in "()" or bool(_WEIGHT.match(prompt, end))
+    )

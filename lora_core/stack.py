@@ -39,7 +39,9 @@ class Entry:
         if not 0 <= self.start <= self.stop <= 1:
             raise ValueError(f"{self.name!r} must start and stop within 0 and 1, in this order")
         if self.hash and not _HASH.fullmatch(self.hash):
-            raise ValueError(f"the hash of {self.name!r} must be 8 to 64 lower-case hex digits: {self.hash!r}")
+            raise ValueError(
+                f"the hash of {self.name!r} must be 8 to 64 lower-case hex digits: {self.hash!r}"
+            )
 
     @property
     def has_window(self) -> bool:

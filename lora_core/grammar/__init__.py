@@ -9,10 +9,10 @@
     # <lora:ink:0.8>                    switched off
     # anything else                     a comment
 
-A tag is read as AUTOMATIC1111 reads it (extensions-builtin/Lora, extra_networks_lora.py), with the arguments of
-the block-weight extension, but nothing is guessed: what they would skip or take for 1 is an error with its line
-and column. source.py keeps places, tags.py takes a tag apart, arguments.py says what its parts mean, rows.py
-and prompts.py find tags in texts.
+A tag is read as AUTOMATIC1111 reads it (extensions-builtin/Lora, extra_networks_lora.py), with the arguments
+of the block-weight extension, but nothing is guessed: what they would skip or take for 1 is an error with its
+line and column. source.py keeps places, tags.py takes a tag apart, arguments.py says what its parts mean,
+rows.py and prompts.py find tags in texts, scanner.py collects them.
 """
 
 from __future__ import annotations

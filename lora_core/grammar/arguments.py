@@ -58,7 +58,9 @@ def _window(source: Source, arguments: Arguments) -> tuple[float, float]:
     first = _fraction(source, start) if start else 0.0
     last = _fraction(source, stop) if stop else 1.0
     if stop and last < first:
-        raise source.error(stop.offset, repr(stop.text), f"no less than where it starts, {write_number(first)}")
+        raise source.error(
+            stop.offset, repr(stop.text), f"no less than where it starts, {write_number(first)}"
+        )
     return first, last
 
 

@@ -35,7 +35,7 @@ class PromptScan:
 
 
 def read_prompt(text: str) -> Prompt:
-    """A prompt without its tags, and their stack. Raises BadStackText for the first tag that cannot be read."""
+    """A prompt without its tags, and their stack. Raises BadStackText for the first malformed tag."""
     scanned = scan_prompt(text)
     return Prompt(scanned.text, scanned.found.stack())
 
@@ -80,7 +80,7 @@ def _close_gap(words: str, text: str, position: int) -> tuple[str, int]:
 
 
 def _without_line(words: str, after: int, line_end: re.Match[str] | None) -> tuple[str, int]:
-    """Drop a line on which nothing but tags stood: its own line end, or at the end of the text the one before."""
+    """Drop a line of nothing but tags: its own line end, or at the end of the text the one before."""
     if line_end:
         return words, line_end.end()
     return re.sub(r"(\r\n|\r|\n)\Z", "", words), after

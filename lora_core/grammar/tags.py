@@ -1,8 +1,8 @@
 """One tag: from '<' to '>', its name, what stands after the name, and where.
 
-A1111 splits a tag at its colons; a part with '=' has a name, the others count by their place. The first two of
-those are the strengths, text encoder first. The block-weight extension puts block weights in the place of the
-second, and after them the value of their X cells or element weights.
+A1111 splits a tag at its colons; a part with '=' has a name, the others count by their place. The first two
+of those are the strengths, text encoder first. The block-weight extension puts block weights in the place of
+the second, and after them the value of their X cells or element weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAMES["w"] = "lbw"
 # What other programs write in tags and no entry can hold, with what to do.
 _REFUSED = {
     "dyn": "no 'dyn=': the rank of a file is used whole",
-    **dict.fromkeys(("hr", "hrte", "hrunet"), "no strength for a second pass: give that pass a stack of its own"),
+    **dict.fromkeys(("hr", "hrte", "hrunet"), "no strength for a second pass: give that pass its own stack"),
     **dict.fromkeys(("in", "mid", "out"), "block weights as 'lbw=', for example lbw=IN*=0.5"),
 }
 
@@ -37,7 +37,7 @@ def read_tag(source: Source, start: int, end: int) -> Entry:
 
 
 def tag_end(source: Source, start: int) -> int:
-    """Where the tag that begins at `start` closes, on the same line. Raises BadStackText where it does not."""
+    """Where the tag that begins at `start` closes, on its line. Raises BadStackText where it does not."""
     _, line_end = source.line_at(start)
     end = source.text.find(">", start, line_end)
     opened = source.text.find("<", start + 1, line_end if end < 0 else end)
@@ -45,9 +45,8 @@ def tag_end(source: Source, start: int) -> int:
         raise source.error(opened, "'<'", "'>' to close the tag before it")
     if end < 0:
         _, column = source.place(start)
-        raise source.error(
-            line_end, "the end of the line", f"'>' to close the tag that begins at column {column}"
-        )
+        expected = f"'>' to close the tag that begins at column {column}"
+        raise source.error(line_end, "the end of the line", expected)
     return end
 
 
@@ -107,4 +106,3 @@ def _place(source: Source, positional: list[Part], named: Arguments) -> None:
             raise source.error(part.offset, repr(part.text), "'>' or a named part")
     for place, part in zip(("first", "second"), strengths, strict=False):
         named[place] = part
-

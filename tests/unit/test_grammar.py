@@ -229,7 +229,9 @@ def test_every_stack_survives_writing_and_reading(stack: Stack) -> None:
 
 
 PIECES = [*"<>:#=,.-+@ \t\n\r0123456789xX", "<lora:", "<lyco:ink:", "lora", "ink", "IN04", "OUTALL", "nan"]
-PIECES += [f"{name}=" for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "w", "hash", "dyn")]
+PIECES += [
+    f"{name}=" for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "w", "hash", "dyn")
+]
 PIECES += [f"<lora:ink:0.8:lbw={VECTOR}>", "1e999", "\u2028", "é", "\0", "abcdef0123"]
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text()
 

@@ -109,7 +109,14 @@ def test_all_mistakes_of_a_prompt_are_found() -> None:
     assert [(tag.entry.name, tag.line, tag.column) for tag in found.tags] == [("b", 1, 15)]
 
 
-INSTALLED = ["sub/foo.pt", "EasyNegative.safetensors", "foo-bar.pt", "win\\deep.bin", "two words.pt", "Case.pt"]
+INSTALLED = [
+    "sub/foo.pt",
+    "EasyNegative.safetensors",
+    "foo-bar.pt",
+    "win\\deep.bin",
+    "two words.pt",
+    "Case.pt",
+]
 INSTALLED += ["case.pt", "v1.5.pt"]
 
 EMBEDDED = [
