@@ -101,7 +101,7 @@ def _block_weights(source: Source, arguments: Arguments) -> BlockWeights:
     if x:
         read_number(source, x)
         if not _X_CELL.search(text):
-            raise source.error(x.offset, repr(x.text), "no 'x=', or an X in 'lbw=' for it to fill")
+            raise source.error(x.offset, repr(x.text), "no value for X, or an X in 'lbw='")
         text += f" X={x.text}"
     try:
         return read_block_weights(text, elements.text if elements else "")

@@ -89,7 +89,7 @@ def test_block_weights_are_read_in_every_spelling(
         ("<lora:ink:0.8:lbw= OUTALL %>", 27),
         ("<lora:ink:0.8:OUTALL %>", 22),
         ("<lora:ink:0.8:lbwe=IN05/attn2=0.3 %>", 35),
-        (f"<lora:ink:0.8:lbw={WITH_X},%:x=0.7>", 20 + len(WITH_X)),
+        (f"<lora:ink:0.8:lbw={WITH_X} %:x=0.7>", 20 + len(WITH_X)),
     ],
 )
 def test_an_error_in_block_weights_points_into_the_tag(text: str, column: int) -> None:
@@ -234,7 +234,22 @@ PIECES += [
     f"{name}=" for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "w", "hash", "dyn")
 ]
 PIECES += [f"<lora:ink:0.8:lbw={VECTOR}>", "1e999", "\u2028", "é", "\0", "abcdef0123"]
-TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text()
+BLOCK_PIECES = [
+    *" ,=/*!-0123456789RUXABab",
+    "IN04",
+    "IN04-08",
+    "OUT*",
+    "BASE",
+    "OUTALL",
+    "attn2",
+    "ff",
+    VECTOR,
+]
+BLOCK_PIECES += ["INVERT", "seed=7", "default=0", "=0.5", "1e-3", "=", "S05", "MIDD", "SD-AB", ";A=2;"]
+BLOCK_TEXTS = st.lists(st.sampled_from(BLOCK_PIECES), max_size=12).map("".join)
+TAGS = st.builds("<lora:ink:0.8:lbw={}:lbwe={}>".format, BLOCK_TEXTS, BLOCK_TEXTS)
+TAGS |= st.builds("<lora:ink:0.8:{}>".format, BLOCK_TEXTS)
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text() | TAGS
 
 
 @settings(max_examples=500)
