@@ -5,7 +5,7 @@
     BASE=1 IN04-08=0.5 OUT*=0         ids, ranges, all of a kind; the last that fits a block counts
     *=0 M00=1        default=0 M00=1  a default for all that is not named
     !IN04-08=0       IN04,M00=0       all but these; several at once
-    IN05-OUT05/attn2=0.3              an element inside blocks, in place of their weight; */ff,!IN/img are lists
+    IN05-OUT05/attn2=0.3              an element inside blocks, in place of their weight
 
 A vector or preset comes first, if there is one. Cells and values may be random, R in 0…1 and U in -0.5…1.5,
 drawn with `seed=7` (0 if left out), or letters with a value of their own, `A=0.7`. INVERT makes every weight
@@ -182,9 +182,8 @@ class _Reader:
                 raise self._unknown(item)
             yield from (replace(term, position=item.position) for term in self._of_preset(named))
             return
-        if item.name.upper() in ("DEFAULT", "BASE") and item.name.islower() and item.name == "default":
-            selected: tuple[Blocks, ...] = (Blocks(None),)
-            yield Term(selected, (), self._number(item.value, item.value_position), -1)
+        if item.name.upper() == "DEFAULT":
+            yield Term((Blocks(None),), (), self._number(item.value, item.value_position), -1)
             return
         blocks, slash, elements = item.name.partition("/")
         if not slash and self._which == "elements":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,6 +40,10 @@ class BlockWeights:
         not have.
         """
         return _resolve(self, family)
+
+    def by_key(self, family: Family) -> Mapping[str, float]:
+        """The same by the keys of the model, each looked up once. Raises BadBlockText."""
+        return _by_key(self, family)
 
 
 NEUTRAL = BlockWeights()
@@ -83,6 +87,24 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
     return at
 
 
+class _KeyWeights(dict[str, float]):
+    """Model key → weight, found when first asked for."""
+
+    def __init__(self, at: At, family: Family) -> None:
+        super().__init__()
+        self._at = at
+        self._family = family
+
+    def __missing__(self, key: str) -> float:
+        weight = self[key] = self._at(self._family.place(key))
+        return weight
+
+
+@lru_cache(maxsize=256)
+def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, float]:
+    return _KeyWeights(weights.at(family), family)
+
+
 def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
     block = read_id(place.block) or BlockId(place.block)
     weight = 1.0
@@ -103,6 +125,8 @@ def _vector_terms(text: BlockText, family: Family) -> list[Term]:
         return [Term((Blocks(None),), (), numbers[0], 0)]  # ALL and NONE mean the same in every model
     # A text encoder need not know its model: by any reading of a length the same numbers are for it.
     meanings = readings_for(family.name, family.present, any_family=family.is_text_encoder)
+    if named and named.families and not family.is_text_encoder and family.name not in named.families:
+        raise _unfit(text, len(numbers), sorted(meanings), family)
     if len(numbers) not in meanings:
         raise _unfit(text, len(numbers), sorted(meanings), family)
     terms: list[Term] = []

@@ -91,16 +91,10 @@ class Blocks:
             return block == self.first or (
                 self.first.number is None and block.prefix in groups().get(self.first.prefix, ())
             )
-        if self.first.prefix == self.last.prefix:
-            numbers = (self.first.number, block.number, self.last.number)
-            return block.prefix == self.first.prefix and None not in numbers and _ascends(numbers)
-        places = (rank(self.first), rank(block), rank(self.last))
-        return None not in places and _ascends(places)
-
-
-def _ascends(values: tuple[object, ...]) -> bool:
-    low, value, high = values
-    return low <= value <= high  # type: ignore[operator]
+        if self.first.prefix == self.last.prefix and block.prefix != self.first.prefix:
+            return False
+        first, here, last = rank(self.first), rank(block), rank(self.last)
+        return first is not None and here is not None and last is not None and first <= here <= last
 
 
 @lru_cache(maxsize=4096)
@@ -119,7 +113,7 @@ def read_blocks(text: str) -> Blocks | None:
     if first is None or not dash:
         return None if first is None else Blocks(first, is_excluded=sign)
     last = BlockId(first.prefix, int(end)) if re.fullmatch(r"\d{1,4}", end) else read_id(end)
-    if last is None or first.number is None and first.prefix == last.prefix:
+    if last is None or (first.number is None and first.prefix == last.prefix):
         return None
     if first.prefix == last.prefix and (first.number or 0) > (last.number or 0):
         return None

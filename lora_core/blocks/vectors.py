@@ -33,7 +33,7 @@ class Preset:
 
     name: str
     cells: tuple[str, ...]
-    source: str
+    families: frozenset[str]  # it is meant for; empty: any that has a meaning for its length
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +66,7 @@ def preset(name: str) -> Preset | None:
 def presets() -> dict[str, Preset]:
     """Every named vector, by its name in upper case."""
     return {
-        name.upper(): Preset(name, tuple(_cells(text)), group["source"])
+        name.upper(): Preset(name, tuple(_cells(text)), frozenset(group.get("families", ())))
         for group in table("presets")["vectors"]
         for name, text in group["presets"].items()
     }
