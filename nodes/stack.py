@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ..lora_core.grammar import parse, scan
-from ..lora_core.stack import Entry
 from . import host, inputs
 from .rows import named_as_listed, problems, words_of
 from .stack_type import from_wire, to_wire
@@ -32,6 +31,7 @@ class LoraRackAdd(inputs.NamesOneLora):
             },
             "optional": {
                 "stack": inputs.stack(),
+                "blocks": inputs.blocks(),
                 "start": inputs.window_start(),
                 "stop": inputs.window_stop(),
             },
@@ -43,11 +43,11 @@ class LoraRackAdd(inputs.NamesOneLora):
         strength_model: float,
         strength_clip: float,
         stack: list[Any] | None = None,
+        blocks: str = "",
         start: float = 0.0,
         stop: float = 1.0,
     ) -> tuple[list[Any], str]:
-        inputs.check_window(start, stop)
-        entry = Entry(lora_name, strength_model, strength_clip, start=start, stop=stop)
+        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
         entries = named_as_listed([entry])
         return to_wire(entries, stack), words_of(entries)
 
