@@ -1,7 +1,8 @@
 """A stack as terms of the forward pass: no weight is written, and strengths may differ per step and picture.
 
-strengths.py holds the numbers of one model call, plan.py sorts a stack by layer, terms.py and by_weight.py
-are the two ways a layer is changed, dispatch.py is how a module comes to do it.
+strengths.py holds the numbers of one call of the model, plan.py sorts a stack by module; terms.py (made by
+making.py) and by_weight.py are the two ways a layer.py changes its module, dispatch.py is how a module comes
+to do it.
 """
 
 from .dispatch import Dispatcher, publish
@@ -10,4 +11,4 @@ from .plan import Plan
 from .strengths import Strengths
 from .surroundings import PlainTorch, Surroundings
 
-__all__ = ["Dispatcher", "LiveLayer", "Plan", "PlainTorch", "Strengths", "Surroundings", "publish"]
+__all__ = ["Dispatcher", "LiveLayer", "PlainTorch", "Plan", "Strengths", "Surroundings", "publish"]

@@ -1,4 +1,4 @@
-"""How a module comes to add live changes: one dispatcher in place of its forward, asked by any number of stacks.
+"""How a module comes to add live changes: one dispatcher in place of its forward, for any number of stacks.
 
 A stack acts in a module only while its strengths are published, which the caller of the model does for one
 call. So a layer left behind on a model that several patchers share does nothing to the others.
@@ -73,7 +73,7 @@ class Dispatcher:
         published = _PUBLISHED.get()
         active = [(self._layers[stack], s) for stack, s in published.items() if stack in self._layers]
         if not args:  # the input by its name, whatever that is
-            (name, x), *others = kwargs.items()
+            (_, x), *others = kwargs.items()
             args, kwargs = (x,), dict(others)
         if not active:
             return self._inner((args, kwargs))

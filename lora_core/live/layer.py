@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from .making import make_terms
 from .plan import Part
+from .site import Site
 from .strengths import Strengths
 from .surroundings import Surroundings
-from .terms import Site, Term, make_terms
+from .terms import Term
 
 
 @dataclass(eq=False)

@@ -19,8 +19,12 @@ Parameters = Mapping[str, Tensor | None]
 class Surroundings(Protocol):
     """How modules are run. PlainTorch is torch's own way."""
 
+    def linear_shape(self, module: nn.Module) -> tuple[int, int] | None:
+        """(out, in) of a module whose output is x · Wᵀ + b, in whatever form it stores W; else None."""
+        ...
+
     def weights(self, module: nn.Module, names: frozenset[str], device: torch.device) -> dict[str, Tensor]:
-        """Parameters in float32 on `device`, as the module's forward would use them now. Not to be written to."""
+        """Parameters in float32 on `device`, as the module's forward would use them now; to be read only."""
         ...
 
     def run(self, module: nn.Module, parameters: Parameters, call: Call) -> Tensor:
@@ -38,6 +42,9 @@ class Surroundings(Protocol):
 
 class PlainTorch:
     """Modules as torch runs them."""
+
+    def linear_shape(self, module: nn.Module) -> tuple[int, int] | None:
+        return (module.out_features, module.in_features) if isinstance(module, nn.Linear) else None
 
     def weights(self, module: nn.Module, names: frozenset[str], device: torch.device) -> dict[str, Tensor]:
         found = {name: module.get_parameter(name) for name in names}

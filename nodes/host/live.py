@@ -1,7 +1,7 @@
 """Stacks in the forward pass of the host's models: no weight is written, strengths per step and per picture.
 
-    live_model(model, plan, strengths_at) -> clone     not_live(model, plan) -> keys that cannot be
-    with sampling_rows(indices): ...                   the part of a batch that is sampled inside
+live_model(model, plan, strengths_at) -> clone     not_live(model, plan) -> keys that cannot be
+with sampling_rows(indices): ...                   the part of a batch that is sampled inside
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def live_model(model: Any, plan: Plan, strengths_at: Tensor | StrengthsAt) -> An
     """
     keys = not_live(model, plan)
     if keys:
-        raise NotLive(keys, f"cannot be changed in the forward pass: {', '.join(keys[:5])}. Apply them merged")
+        raise NotLive(
+            keys, f"cannot be changed in the forward pass: {', '.join(keys[:5])}. Apply them merged"
+        )
     clone = model.clone()
     stack = _LiveStack(plan, strengths_at)
     wrapper = comfy.patcher_extension.WrappersMP.APPLY_MODEL
@@ -121,10 +123,12 @@ class _LiveStack:
         if values.ndim == 2 and values.shape[1] > 1:
             rows = _ROWS.get()
             values = values if rows is None else values[:, list(rows)]
-            # The host stacks whole copies of the batch, one per conditioning, so the strengths repeat in order.
+            # The host stacks whole copies of the batch, one per conditioning: the strengths repeat in order.
             chunks, rest = divmod(x.shape[0], values.shape[1])
             if rest:
-                problem = f"is sampled in batches of {x.shape[0]} where strengths are given for {values.shape[1]}"
+                problem = (
+                    f"is sampled in batches of {x.shape[0]} where strengths are given for {values.shape[1]}"
+                )
                 raise NotSweepable("the model", problem)
             values = values.repeat(1, chunks)
         made = Strengths.of(values)

@@ -17,18 +17,16 @@ from ...lora_core.patch import Foreign
 class HostModules(PlainTorch):
     """Modules whose weights the host casts, dequantises or patches on every forward."""
 
+    def linear_shape(self, module: Any) -> tuple[int, int] | None:
+        # The host's quantised layers are no nn.Linear, but work and are described like one.
+        is_hosts = type(module).__module__ == comfy.ops.__name__ and type(module).__name__ == "Linear"
+        return (module.out_features, module.in_features) if is_hosts else super().linear_shape(module)
+
     def weights(self, module: nn.Module, names: frozenset[str], device: torch.device) -> dict[str, Tensor]:
         cast = names & {"weight", "bias"} if hasattr(module, "weight_function") else frozenset()
         found = super().weights(module, names - cast, device)
         if cast:
-            options = {"dtype": torch.float32, "bias_dtype": torch.float32, "device": device}
-            # ComfyUI-GGUF's layers have a method of this name that unpacks.
-            if hasattr(module, "cast_bias_weight"):
-                weight, bias = module.cast_bias_weight(**options)
-            else:
-                weight, bias = comfy.ops.cast_bias_weight(module, **options)
-            if hasattr(module, "convert_weight"):  # a scale kept apart
-                weight = module.convert_weight(weight, inplace=False)
+            weight, bias = _cast(module, device)
             both = {"weight": weight, "bias": bias}
             found |= {name: both[name].detach() for name in cast}
         return found
@@ -46,6 +44,17 @@ class HostModules(PlainTorch):
         patch = (strength, foreign.patch, 1.0, target.offset, target.function)
         changed: Tensor = comfy.lora.calculate_weight([patch], weight, target.key)
         return changed
+
+
+def _cast(module: Any, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Weight and bias as one of the host's operations would use them, in float32."""
+    options = {"dtype": torch.float32, "bias_dtype": torch.float32, "device": device}
+    # ComfyUI-GGUF's layers have a method of this name that unpacks.
+    own = getattr(module, "cast_bias_weight", None)
+    weight, bias = own(**options) if own else comfy.ops.cast_bias_weight(module, **options)
+    if hasattr(module, "convert_weight"):  # a scale kept apart
+        weight = module.convert_weight(weight, inplace=False)
+    return weight, bias
 
 
 def can_be_live(model: nn.Module, key: str) -> bool:
