@@ -9,6 +9,7 @@
     ├── UnresolvedLora         a name that does not mean exactly one file
     │   ├── MissingLora        no file of that name; the nearest names
     │   └── AmbiguousLora      several files of that name; all of them
+    ├── BadMode                a mode of applying a stack that cannot do what its entries ask
     └── FitError               a LoRA that does not belong on this model
         ├── NothingMatches     not one of its layers is in the model
         ├── ShapeMismatch      a layer is there, with another shape
@@ -100,6 +101,10 @@ class AmbiguousLora(UnresolvedLora):
     def __init__(self, name: str, candidates: Sequence[str]) -> None:
         listed = ", ".join(candidates)
         super().__init__(name, candidates, f"{name!r} could be any of: {listed}. Write one of these instead")
+
+
+class BadMode(RackError):
+    """A mode of applying a stack that cannot do what its entries ask."""
 
 
 class FitError(RackError):

@@ -8,7 +8,17 @@ to do it.
 from .dispatch import Dispatcher, publish
 from .layer import LiveLayer
 from .plan import Plan
-from .strengths import Strengths
+from .strengths import Strengths, StrengthsAt, within_windows
 from .surroundings import PlainTorch, Surroundings
 
-__all__ = ["Dispatcher", "LiveLayer", "PlainTorch", "Plan", "Strengths", "Surroundings", "publish"]
+__all__ = [
+    "Dispatcher",
+    "LiveLayer",
+    "PlainTorch",
+    "Plan",
+    "Strengths",
+    "StrengthsAt",
+    "Surroundings",
+    "publish",
+    "within_windows",
+]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..adapters import Adapter
 from ..adapters.padded import Padded
 from ..key_map import Target
 from ..patch import Foreign, Match
-
-BlockWeight = Callable[[int, Target], float]
-"""The block weight of an entry (by its place in the plan) at a target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +39,20 @@ class Plan:
 
     @classmethod
     def of(
-        cls, matches: Sequence[Match], factor: BlockWeight | None = None, without: Collection[str] = ()
+        cls,
+        matches: Sequence[Match],
+        weights: Sequence[Mapping[str, float] | None] = (),
+        without: Collection[str] = (),
     ) -> Plan:
-        """From the matches of a stack's entries, in order, leaving out the keys of `without`."""
+        """From the matches of a stack's entries, in order, leaving out the model keys of `without`.
+
+        `weights` are the block weights of each entry by model key, None where it has none.
+        """
         modules: dict[str, list[Part]] = {}
         for entry, found in enumerate(matches):
+            by_key = weights[entry] if weights else None
             for target, adapter in _changes(found):
-                number = 1.0 if factor is None else factor(entry, target)
+                number = 1.0 if by_key is None else by_key[target.key]
                 if number != 0 and target.key not in without:
                     path = target.key.rpartition(".")[0]
                     modules.setdefault(path, []).append(Part(entry, target, adapter, number))

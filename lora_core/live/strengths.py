@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..errors import NotSweepable
+
+StrengthsAt = Callable[[float], Tensor]
+"""Strengths at a fraction of the sampling, (entries,) or (entries, rows of the batch)."""
+
+
+def within_windows(
+    strengths: Sequence[float], windows: Sequence[tuple[float, float]]
+) -> Tensor | StrengthsAt:
+    """Each strength from the start to the stop of its window, both ends on it, and 0 outside."""
+    values = torch.tensor(strengths, dtype=torch.float32)
+    if all(window == (0.0, 1.0) for window in windows):
+        return values
+
+    def at(fraction: float) -> Tensor:
+        return values * torch.tensor([float(start <= fraction <= stop) for start, stop in windows])
+
+    return at
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,11 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from ...lora_core.errors import NotLive, NotSweepable
-from ...lora_core.live import Dispatcher, LiveLayer, Plan, Strengths, publish
+from ...lora_core.live import Dispatcher, LiveLayer, Plan, Strengths, StrengthsAt, publish
 from .live_modules import HostModules, can_be_live, folds_rows
-
-StrengthsAt = Callable[[float], Tensor]
-"""Strengths at a fraction of the sampling, (entries,) or (entries, rows of the batch)."""
 
 # Which rows of the whole batch are being sampled; None is all of them.
 _ROWS: ContextVar[tuple[int, ...] | None] = ContextVar("rows", default=None)
@@ -48,8 +45,8 @@ def live_model(model: Any, plan: Plan, strengths_at: Tensor | StrengthsAt) -> An
     """A clone of the patcher `model` that adds the plan's changes while it samples.
 
     `strengths_at` is a tensor (entries,) or (entries, rows), or a function that gives one for the fraction of
-    the sampling, 0 to 1, as the host's timestep ranges count it (an entry is the place in `Plan.of`'s
-    matches; block weights are the plan's). With rows, the latent batch must have as many pictures, or as many
+    the sampling, 0 to 1, as the host's timestep ranges count it. Entries are numbered as in `Plan.of`'s
+    matches; block weights are the plan's. With rows, the latent batch must have as many pictures, or as many
     as `sampling_rows` names.
 
     Raises NotLive, naming the keys, where `not_live` is not empty: merge those, or leave them out of the plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import comfy.lora
+import comfy.model_patcher
 import comfy.ops
 import torch
 from torch import Tensor, nn
@@ -69,6 +70,12 @@ def can_be_live(model: nn.Module, key: str) -> bool:
     is_called = not isinstance(module, nn.modules.linear.NonDynamicallyQuantizableLinear)
     has_forward = type(module).forward is not nn.Module.forward
     return is_leaf and is_called and has_forward and path.rpartition(".")[2] not in _READ_ELSEWHERE
+
+
+def merges_packed(patcher: Any) -> bool:
+    """Whether a patcher writes into packed weights in a way of its own, as ComfyUI-GGUF's does."""
+    hosts = comfy.model_patcher.ModelPatcher.patch_weight_to_device
+    return type(patcher).patch_weight_to_device is not hosts
 
 
 # Modules whose weights the host's code reads without calling them (comfy/ldm/wan/model.py).
