@@ -118,8 +118,8 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
     for entry, lora in zip(entries, loras, strict=True):
-        both = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
-        verdicts.append(Verdict(entry, lora.outline, *both))
+        model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
+        verdicts.append(Verdict(entry, lora.outline, model, clip))
         verdicts[-1].require_effect()
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):

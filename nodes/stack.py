@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..lora_core.grammar import parse, scan
+from ..lora_core.modes import MODES
 from . import host, inputs
 from .rows import named_as_listed, problems, words_of
 from .stack_type import from_wire, to_wire
@@ -117,6 +118,10 @@ class LoraRackApply:
         mismatch = (
             "error: stop when a LoRA does not fit the model. warn: apply what fits and say so in the report."
         )
+        mode = (
+            "merged: write the stack into the weights, free while sampling. live: add it while sampling and "
+            "write no weight. auto: merged, live where a LoRA has a start or stop or weights are packed."
+        )
         return {
             "required": {
                 "model": ("MODEL", {"tooltip": "The diffusion model to apply the stack to."}),
@@ -124,10 +129,13 @@ class LoraRackApply:
                 "mismatch": (["error", "warn"], {"default": "error", "tooltip": mismatch}),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."})
+                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."}),
+                "mode": (list(MODES), {"default": "auto", "tooltip": mode}),
             },
         }
 
-    def apply(self, model: Any, stack: list[Any], mismatch: str, clip: Any = None) -> tuple[Any, Any, str]:
-        applied = host.apply_stack(model, clip, from_wire(stack), require_effect=mismatch == "error")
+    def apply(
+        self, model: Any, stack: list[Any], mismatch: str, clip: Any = None, mode: str = "auto"
+    ) -> tuple[Any, Any, str]:
+        applied = host.apply_stack(model, clip, from_wire(stack), mismatch == "error", mode)
         return applied.model, applied.clip, applied.report
