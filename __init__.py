@@ -2,12 +2,14 @@
 
 from .nodes.blocks import LoraRackBlocks
 from .nodes.load import LoraRackLoad
+from .nodes.prompt import LoraRackPrompt
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
 
 NODE_CLASS_MAPPINGS = {
     "LoraRackLoad": LoraRackLoad,
     "LoraRackAdd": LoraRackAdd,
     "LoraRackStack": LoraRackStack,
+    "LoraRackPrompt": LoraRackPrompt,
     "LoraRackApply": LoraRackApply,
     "LoraRackBlocks": LoraRackBlocks,
 }
@@ -16,6 +18,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackLoad": "Load LoRA",
     "LoraRackAdd": "Add LoRA to Stack",
     "LoraRackStack": "LoRA Rack",
+    "LoraRackPrompt": "Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
     "LoraRackBlocks": "LoRA Block Weights",
 }

@@ -9,9 +9,12 @@
     ├── UnresolvedLora         a name that does not mean exactly one file
     │   ├── MissingLora        no file of that name; the nearest names
     │   └── AmbiguousLora      several files of that name; all of them
+    ├── BadMode                a mode of applying a stack that cannot do what its entries ask
     └── FitError               a LoRA that does not belong on this model
         ├── NothingMatches     not one of its layers is in the model
-        └── ShapeMismatch      a layer is there, with another shape
+        ├── ShapeMismatch      a layer is there, with another shape
+        ├── NotLive            weights that cannot be changed in the forward pass where that was asked for
+        └── NotSweepable       a layer in which pictures of different strengths cannot be told apart
 
 Messages say what is wrong, where, what was found, and what to do.
 """
@@ -100,6 +103,10 @@ class AmbiguousLora(UnresolvedLora):
         super().__init__(name, candidates, f"{name!r} could be any of: {listed}. Write one of these instead")
 
 
+class BadMode(RackError):
+    """A mode of applying a stack that cannot do what its entries ask."""
+
+
 class FitError(RackError):
     """A LoRA that does not belong on the connected model."""
 
@@ -110,3 +117,19 @@ class NothingMatches(FitError):
 
 class ShapeMismatch(FitError):
     """A layer the LoRA names is in the model, with another shape."""
+
+
+class NotLive(FitError):
+    """Weights that cannot be changed in the forward pass. `keys` are all of them."""
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        self.keys = tuple(keys)
+        super().__init__(message)
+
+
+class NotSweepable(FitError):
+    """A layer in which the pictures of one batch cannot have strengths of their own."""
+
+    def __init__(self, layer: str, problem: str) -> None:
+        self.layer = layer
+        super().__init__(f"{layer} {problem}. Render these strengths one at a time")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -58,6 +59,21 @@ class Match:
     layers: Mapping[str, Target]
     misfits: tuple[Misfit, ...]
     foreign: Mapping[Target, Foreign] = field(default_factory=dict)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The model keys it changes."""
+        return frozenset(target.key for target in (*self.layers.values(), *self.foreign))
+
+    @cached_property
+    def keys_that_need_weight(self) -> frozenset[str]:
+        """Those it changes in a way that depends on the weight it meets, and so on its place in a stack."""
+        dependent = {
+            target.key
+            for name, target in self.layers.items()
+            if any(adapter.needs_weight for adapter in self.lora.layers[name])
+        }
+        return frozenset(dependent | {target.key for target in self.foreign})
 
     def require_fit(self) -> None:
         """Raises ShapeMismatch when a layer has another shape than the model's."""

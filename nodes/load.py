@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..lora_core.blocks import read_block_weights
-from ..lora_core.stack import Entry
 from . import host, inputs
 
 
@@ -38,6 +36,8 @@ class LoraRackLoad(inputs.NamesOneLora):
             "optional": {
                 "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."}),
                 "blocks": inputs.blocks(),
+                "start": inputs.window_start(),
+                "stop": inputs.window_stop(),
             },
         }
 
@@ -49,7 +49,9 @@ class LoraRackLoad(inputs.NamesOneLora):
         strength_clip: float,
         clip: Any = None,
         blocks: str = "",
+        start: float = 0.0,
+        stop: float = 1.0,
     ) -> tuple[Any, Any, str]:
-        entry = Entry(lora_name, strength_model, strength_clip, blocks=read_block_weights(blocks))
+        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
         applied = host.apply_stack(model, clip, [entry])
         return applied.model, applied.clip, host.words_of(lora_name)

@@ -213,7 +213,7 @@ class _Reader:
             value = round(low + (high - low) * self._drawn.random(), 3)
         else:
             value = self._letters[letter.upper()] / (2 if letter in "ab" else 1)
-        return self._inverted(value + added)
+        return self._inverted(round(value + added, 12))  # at 0.7 is to be written 0.2
 
     def _inverted(self, value: float) -> float:
         # 1 - 0.9 is to be written 0.1
