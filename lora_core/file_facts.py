@@ -44,9 +44,9 @@ class FileFacts:
     kinds: tuple[str, ...] = ()
     rank: int | None = None
     layers: int = 0
-    family: FileFamily = FileFamily()
+    family: FileFamily = field(default_factory=FileFamily)
     alias: str = ""
-    about: About = About()
+    about: About = field(default_factory=About)
     hashes: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 

@@ -120,7 +120,7 @@ def sha256(path: Path) -> str:
 
 
 def known_hashes(path: Path, header: Header | None) -> dict[str, str]:
-    """The hashes to show a person: SHA256, AutoV1 and AutoV2; with a header that of the tensors and AutoV3."""
+    """The hashes to show a person: SHA256, AutoV1, AutoV2; with a header that of the tensors and AutoV3."""
     measured = measure(path)
     hashes = {"sha256": measured.sha256, "autov1": measured.autov1, "autov2": measured.sha256[:10]}
     if header is not None:

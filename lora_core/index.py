@@ -48,11 +48,11 @@ class _State:
 class Index:
     """Facts of LoRA files by path. `database` is the file to keep them in; None keeps them in memory.
 
-    May be shared by threads, and its file by processes.
+    May be shared by threads, and its file by processes. `tell` is given each of the `notes` as it is made.
     """
 
-    def __init__(self, database: Path | None) -> None:
-        self._store = Store(database)
+    def __init__(self, database: Path | None, tell: Callable[[str], None] | None = None) -> None:
+        self._store = Store(database, tell)
 
     @property
     def notes(self) -> tuple[str, ...]:
