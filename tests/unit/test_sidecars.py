@@ -235,11 +235,32 @@ def test_a_sidecar_too_large_to_be_one_is_not_read(tmp_path: Path) -> None:
     assert [text.startswith("ink.json: has 33554433 bytes") for text in found.problems] == [True]
 
 
-FIELDS = (
-    "activation text|preferred weight|sd version|notes|usage_tips|base_model|model_name|trainedWords|civitai|"
-    "sha256|size|autov3|modelVersions|files|model|modelId|id|links|raw|ModelName|Hashes|ModelId|VersionId|"
-    "TrainedWords"
-).split("|")
+FIELDS = [
+    "activation text",
+    "preferred weight",
+    "sd version",
+    "notes",
+    "usage_tips",
+    "base_model",
+    "model_name",
+    "trainedWords",
+    "civitai",
+    "sha256",
+    "size",
+    "autov3",
+    "modelVersions",
+    "files",
+    "model",
+    "modelId",
+    "id",
+    "links",
+    "raw",
+    "ModelName",
+    "Hashes",
+    "ModelId",
+    "VersionId",
+    "TrainedWords",
+]
 
 
 @pytest.mark.parametrize(
