@@ -3,7 +3,7 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import words_of
+from .files import embedding_names, words_of
 from .library import (
     check,
     facts,
@@ -19,6 +19,7 @@ __all__ = [
     "Applied",
     "apply_stack",
     "check",
+    "embedding_names",
     "facts",
     "fingerprint",
     "lora_names",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import comfy.model_management
+import folder_paths
 
 from ...lora_core.cache import ByteCache
 from ...lora_core.files import Stamp, read_file, read_header
@@ -44,6 +45,12 @@ def _cache_bytes() -> int:
 
 # Stamp → Loaded for files, ("header", Stamp) → Header, (KeyMap, stamps) → Fused for stacks.
 CACHE = ByteCache(_cache_bytes())
+
+
+def embedding_names() -> list[str]:
+    """Every textual inversion the host lists, as it spells them."""
+    names: list[str] = folder_paths.get_filename_list("embeddings")
+    return names
 
 
 def words_of(reference: Reference) -> str:

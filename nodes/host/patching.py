@@ -13,9 +13,10 @@ from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
 from ...lora_core.adapters import pack
+from ...lora_core.blocks import BlockWeights
 from ...lora_core.errors import BrokenFile
 from ...lora_core.key_map import KeyMap, Target
-from ...lora_core.patch import Foreign, ForeignStep, Match, Step, fuse, match
+from ...lora_core.patch import Foreign, ForeignStep, Match, Step, family_in, fuse, match
 from ...lora_core.stack import Entry
 from ...lora_core.verdict import Verdict, report
 from .files import CACHE, Loaded, load
@@ -30,6 +31,15 @@ class Applied:
     model: Any
     clip: Any
     report: str
+
+
+@dataclass(frozen=True)
+class _Use:
+    """An entry's part in one model."""
+
+    strength: float
+    blocks: BlockWeights
+    found: Match
 
 
 def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect: bool = True) -> Applied:
@@ -47,13 +57,21 @@ def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect:
         if require_effect:
             verdict.require_effect()
     if model_names is not None:
-        model = _patched(model, model_names, [(v.entry.strength_model, v.model) for v in verdicts if v.model])
+        model = _patched(
+            model,
+            model_names,
+            [_Use(v.entry.strength_model, v.entry.blocks, v.model) for v in verdicts if v.model],
+        )
     if clip_names is not None:
-        clip = _patched(clip, clip_names, [(v.entry.strength_clip, v.clip) for v in verdicts if v.clip])
+        clip = _patched(
+            clip,
+            clip_names,
+            [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip],
+        )
     return Applied(model, clip, report(verdicts, CACHE.use))
 
 
-def _patched(patcher: Any, key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> Any:
+def _patched(patcher: Any, key_map: KeyMap, found: Sequence[_Use]) -> Any:
     """A patched clone, or the patcher itself where nothing changes: the host need not load a clone then."""
     patches = _patches(key_map, found)
     if not patches:
@@ -81,11 +99,12 @@ def _match(loaded: Loaded, key_map: KeyMap | None) -> Match | None:
     return loaded.matches[key_map]
 
 
-def _patches(key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> dict[str, list[Step | ForeignStep]]:
-    used = [(strength, matched) for strength, matched in found if strength != 0]
-    matches = [matched for _, matched in used]
+def _patches(key_map: KeyMap, found: Sequence[_Use]) -> dict[str, list[Step | ForeignStep]]:
+    used = [use for use in found if use.strength != 0]
+    matches = [use.found for use in used]
+    weights = [None if use.blocks.is_neutral else use.blocks.by_key(family_in(key_map)) for use in used]
     key = (key_map, tuple(matched.lora.stamp for matched in matches))
-    return CACHE.get(key, lambda: fuse(matches)).at([strength for strength, _ in used])
+    return CACHE.get(key, lambda: fuse(matches)).at([use.strength for use in used], weights)
 
 
 def _adopt(leftovers: Mapping[str, Tensor], key_map: KeyMap) -> dict[Target, Foreign]:
