@@ -21,7 +21,6 @@ Messages say what is wrong, where, what was found, and what to do.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,10 +84,9 @@ class UnresolvedLora(RackError):
         super().__init__(message)
 
     def in_row(self, row: int) -> UnresolvedLora:
-        """The same error, saying in which row of a stack (from 1) it is."""
-        error = copy.copy(self)
-        error.args = (f"row {row}: {self}",)
-        return error
+        """This error, its message begun with the row of a stack (from 1) that has the name."""
+        self.args = (f"row {row}: {self}",)
+        return self
 
 
 class MissingLora(UnresolvedLora):
