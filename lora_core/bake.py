@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -107,6 +107,10 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
     checkpoint, RackError for what cannot be changed where it lies.
     """
+    for entry in entries:
+        if entry.has_window:
+            remedy = "Leave start and stop out, or apply the stack while sampling"
+            raise RackError(f"{entry.name!r} is on for a part of the sampling, a checkpoint is not. {remedy}")
     header = read_header(checkpoint)
     layout = read_layout({key: info.shape for key, info in header.tensors.items()})
     model_map = layout.model_map() if layout.model else None
@@ -114,8 +118,8 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
     for entry, lora in zip(entries, loras, strict=True):
-        both = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
-        verdicts.append(Verdict(entry, lora.outline, *both))
+        model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
+        verdicts.append(Verdict(entry, lora.outline, model, clip))
         verdicts[-1].require_effect()
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):
@@ -258,5 +262,5 @@ def _metadata(planned: Bake) -> dict[str, str]:
 
 def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:
     safe = [name.translate({ord(c): "_" for c in "<>:\r\n"}).strip() for name in names]
-    rows = [Entry(n, e.strength_model, e.strength_clip) for n, e in zip(safe, entries, strict=True)]
+    rows = [replace(entry, name=name) for name, entry in zip(safe, entries, strict=True)]
     return write(Stack(tuple(rows)))

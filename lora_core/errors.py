@@ -12,9 +12,12 @@
     │   ├── OtherContent       a file of that name, but not of the hash beside it
     │   └── BadHash            no hash any tool gives a file
     ├── SearchUnfinished       the answer takes more reading than the caller allowed
+    ├── BadMode                a mode of applying a stack that cannot do what its entries ask
     └── FitError               a LoRA that does not belong on this model
         ├── NothingMatches     not one of its layers is in the model
-        └── ShapeMismatch      a layer is there, with another shape
+        ├── ShapeMismatch      a layer is there, with another shape
+        ├── NotLive            weights that cannot be changed in the forward pass where that was asked for
+        └── NotSweepable       a layer in which pictures of different strengths cannot be told apart
 
 Messages say what is wrong, where, what was found, and what to do.
 """
@@ -142,6 +145,10 @@ class SearchUnfinished(RackError):
     """Whether a LoRA is here takes more reading than the caller allowed. Nothing is wrong."""
 
 
+class BadMode(RackError):
+    """A mode of applying a stack that cannot do what its entries ask."""
+
+
 class FitError(RackError):
     """A LoRA that does not belong on the connected model."""
 
@@ -152,3 +159,19 @@ class NothingMatches(FitError):
 
 class ShapeMismatch(FitError):
     """A layer the LoRA names is in the model, with another shape."""
+
+
+class NotLive(FitError):
+    """Weights that cannot be changed in the forward pass. `keys` are all of them."""
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        self.keys = tuple(keys)
+        super().__init__(message)
+
+
+class NotSweepable(FitError):
+    """A layer in which the pictures of one batch cannot have strengths of their own."""
+
+    def __init__(self, layer: str, problem: str) -> None:
+        self.layer = layer
+        super().__init__(f"{layer} {problem}. Render these strengths one at a time")

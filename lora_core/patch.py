@@ -10,6 +10,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -58,6 +59,21 @@ class Match:
     layers: Mapping[str, Target]
     misfits: tuple[Misfit, ...]
     foreign: Mapping[Target, Foreign] = field(default_factory=dict)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The model keys it changes."""
+        return frozenset(target.key for target in (*self.layers.values(), *self.foreign))
+
+    @cached_property
+    def keys_that_need_weight(self) -> frozenset[str]:
+        """Those it changes in a way that depends on the weight it meets, and so on its place in a stack."""
+        dependent = {
+            target.key
+            for name, target in self.layers.items()
+            if any(adapter.needs_weight for adapter in self.lora.layers[name])
+        }
+        return frozenset(dependent | {target.key for target in self.foreign})
 
     def require_fit(self) -> None:
         """Raises ShapeMismatch when a layer has another shape than the model's."""
@@ -142,12 +158,12 @@ class _Run:
     down: Tensor
     parts: tuple[tuple[int, int, float], ...]  # index of the LoRA in the stack, rank, alpha / rank
 
-    def at(self, strengths: Sequence[float]) -> Step | None:
-        if not any(strengths[index] for index, _, _ in self.parts):
+    def at(self, strengths: Sequence[float | None]) -> Step | None:
+        if all(strengths[index] is None for index, _, _ in self.parts):
             return None
         numbers: list[float] = []
         for index, rank, scale in self.parts:
-            numbers += [strengths[index] * scale] * rank
+            numbers += [(strengths[index] or 0.0) * scale] * rank
         scales = torch.tensor(numbers, dtype=torch.float32)
         return Step(self.target, LowRankRun(self.up, self.down, scales), 1.0)
 
@@ -160,9 +176,9 @@ class _Single:
     index: int  # of the LoRA in the stack
     adapter: Adapter | Foreign
 
-    def at(self, strengths: Sequence[float]) -> Step | ForeignStep | None:
+    def at(self, strengths: Sequence[float | None]) -> Step | ForeignStep | None:
         strength = strengths[self.index]
-        if strength == 0:
+        if strength is None:
             return None
         if isinstance(self.adapter, Foreign):
             return ForeignStep(self.target, self.adapter, strength)
@@ -188,15 +204,16 @@ class Fused:
     ) -> dict[str, list[Step | ForeignStep]]:
         """The steps of every model key in order, for one strength per LoRA of the stack.
 
-        `weights` are the block weights of each LoRA by model key, None where it has none. What comes to
-        nothing is left out: a change that replaces a weight does something even at strength 0.
+        `weights` are the block weights of each LoRA by model key, None where it has none. Where one is 0 the
+        LoRA is left out: at strength 0 a change that replaces or rescales a weight still does something.
         """
         weighted = [(index, by_key) for index, by_key in enumerate(weights) if by_key is not None]
         found: dict[str, list[Step | ForeignStep]] = {}
         for key, steps in self.steps.items():
-            here = list(strengths)
+            here: list[float | None] = list(strengths)
             for index, by_key in weighted:
-                here[index] *= by_key[key]
+                weight = by_key[key]
+                here[index] = strengths[index] * weight if weight else None
             made = [step for one in steps if (step := one.at(here)) is not None]
             if made:
                 found[key] = made

@@ -21,6 +21,7 @@ class Verdict:
     lora: Lora
     model: Match | None  # None: not connected
     clip: Match | None
+    way: str = ""  # merged or live, where it changes the model
 
     @property
     def matched(self) -> frozenset[str]:
@@ -69,7 +70,8 @@ class Verdict:
         strengths = f"{self.entry.strength_model:g}"
         if self.entry.strength_clip != self.entry.strength_model:
             strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"
-        lines = [f"{self.entry.name} at {strengths}: {self._counts()}; {self._format()}"]
+        way = f"; {self.way}" if self.way else ""
+        lines = [f"{self.entry.name} at {strengths}: {self._counts()}; {self._format()}{way}"]
         if self.misfits:
             count = _count(self.misfits, "layer")
             lines.append(f"  left out for another shape: {count}, such as {self.misfits[0]}")
@@ -85,6 +87,8 @@ class Verdict:
         """What the numbers do not say: where ComfyUI's own loader would do something else, and why."""
         kinds = {a.kind: a.unlike_host for name in self.matched for a in self.lora.layers[name]}
         notes = [*self.lora.notes, *(f"{kind}: {unlike}" for kind, unlike in kinds.items() if unlike)]
+        if self.entry.has_window and self.clip and self.entry.strength_clip:
+            notes.append("the text encoder knows no steps, so its part is applied throughout")
         if self.foreign_keys:
             notes.append(
                 f"{_count(self.foreign_keys, 'key')} of a format this pack has no formula for, "

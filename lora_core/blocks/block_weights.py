@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import BadBlockText
-from .block_text import BlockText, Term, read_block_text
+from .block_text import EVERYTHING, BlockText, Term, read_block_text
 from .families import Family, Place
-from .ids import BlockId, Blocks, Rank, holds_block, holds_element, is_of_text_encoder, read_id
+from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
 from .vectors import preset, readings_for
 
 At = Callable[[Place], float]
@@ -49,6 +49,7 @@ class BlockWeights:
 NEUTRAL = BlockWeights()
 
 
+@lru_cache(maxsize=4096)
 def read_block_weights(blocks: str, elements: str = "") -> BlockWeights:
     """Check both texts and write them canonically. Raises BadBlockText.
 
@@ -67,14 +68,10 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
     _check_ids(text.terms, family, "blocks")
     _check_ids(more.terms, family, "elements")
     vector = _vector_terms(text, family)
-    by_block = [term for term in text.terms if not term.elements]
-    by_element = [term for term in (*text.terms, *more.terms) if term.elements]
     # Later ones win, and an element's weight stands in place of its block's.
     ranked = [
-        *([term for term in vector if not term.elements]),
-        *([term for term in vector if term.elements]),
-        *by_block,
-        *by_element,
+        *_in_order(vector),
+        *_in_order((*text.terms, *more.terms)),
     ]
     known: dict[Place, float] = {}
 
@@ -85,6 +82,11 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
         return weight
 
     return at
+
+
+def _in_order(terms: Sequence[Term]) -> list[Term]:
+    """Blocks first, then elements, else as they are."""
+    return sorted(terms, key=lambda term: bool(term.selection.elements))
 
 
 class _KeyWeights(dict[str, float]):
@@ -109,8 +111,8 @@ def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
     block = read_id(place.block) or BlockId(place.block)
     weight = 1.0
     for term in terms:
-        if holds_block(term.blocks, block, rank) and (
-            not term.elements or holds_element(term.elements, place.element)
+        if holds_block(term.selection.blocks, block, rank) and (
+            not term.selection.elements or holds_element(term.selection.elements, place.element)
         ):
             weight = term.value
     return weight
@@ -118,11 +120,11 @@ def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
 
 def _vector_terms(text: BlockText, family: Family) -> list[Term]:
     named = preset(text.preset) if text.preset else None
-    numbers = [float(cell) for cell in named.cells] if named else list(text.vector)
+    numbers = named.numbers if named else text.vector
     if not numbers:
         return []
     if named and len(set(numbers)) == 1:
-        return [Term((Blocks(None),), (), numbers[0], 0)]  # ALL and NONE mean the same in every model
+        return [Term(EVERYTHING, numbers[0], 0)]  # ALL and NONE mean the same in every model
     # A text encoder need not know its model: by any reading of a length the same numbers are for it.
     meanings = readings_for(family.name, family.present, any_family=family.is_text_encoder)
     if named and named.families and not family.is_text_encoder and family.name not in named.families:
@@ -133,7 +135,7 @@ def _vector_terms(text: BlockText, family: Family) -> list[Term]:
     for cell, number in zip(meanings[len(numbers)].cells, numbers, strict=True):
         for part in cell.split():
             (term,) = read_block_text(f"{part}=1").terms
-            terms.append(Term(term.blocks, term.elements, number, 0))
+            terms.append(replace(term, value=number))
     return terms
 
 
@@ -156,7 +158,7 @@ def _check_ids(terms: Iterable[Term], family: Family, which: str) -> None:
         return
     present = [read_id(block) or BlockId(block) for block in family.present]
     for term in terms:
-        for blocks in term.blocks:
+        for blocks in term.selection.blocks:
             if blocks.first is None or is_of_text_encoder(blocks.first):
                 continue
             if not any(blocks.holds(block, family.rank) for block in present):
