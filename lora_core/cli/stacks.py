@@ -29,8 +29,9 @@ class Row:
 def read_stack(items: Iterable[str], files: Iterable[str], folder: Path | None) -> list[Row]:
     """`files` hold tags ('-' is standard input); `items` are tags or FILE[:strength[:clip strength]].
 
-    In this order: the files' rows, then the items'. Rows that change nothing are left out. Names and hashes in
-    tags are those of files under `folder`. Raises BadStackText, UnresolvedLora, or RackError for wrong use.
+    In this order: the files' rows, then the items'. Rows that change nothing are left out. Names and hashes
+    in tags are those of files under `folder`.
+    Raises BadStackText, UnresolvedLora, or RackError for wrong use.
     """
     rows: list[Row] = []
     for name in files:
