@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ import pytest
 import torch
 from patching import Rows, our_stack
 from sampling import apart, sample
-from test_adapters import AGREEING
 from test_equality import kohya_tensors
-from torch import Tensor
 
 TOLERANCE = 1e-3
 ROWS: Rows = [("0", 0.8, 0.0), ("1", -0.5, 0.0)]
