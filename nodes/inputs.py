@@ -76,10 +76,10 @@ class NamesOneLora:
         Takes the place of the host's own combo check, which knows neither the other path separator nor stems.
         """
         problems: list[str] = []
-        for check, value in ((host.resolve_name, lora_name), (read_block_weights, blocks)):
+        for judge, value in ((host.check, lora_name), (read_block_weights, blocks)):
             try:
                 if value is not None:
-                    check(value)
+                    judge(value)
             except RackError as error:
                 problems.append(str(error))
         return "\n".join(problems) or True

@@ -3,16 +3,28 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import embedding_names, fingerprint, lora_names, lora_path, resolve_name, words_of
+from .files import embedding_names, words_of
+from .library import (
+    check,
+    facts,
+    fingerprint,
+    lora_names,
+    lora_path,
+    resolve_active,
+    resolve_name,
+)
 from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
     "apply_stack",
+    "check",
     "embedding_names",
+    "facts",
     "fingerprint",
     "lora_names",
     "lora_path",
+    "resolve_active",
     "resolve_name",
     "words_of",
 ]
