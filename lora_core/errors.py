@@ -8,6 +8,9 @@
     ├── UnresolvedLora         a name that does not mean exactly one file
     │   ├── MissingLora        no file of that name; the nearest names
     │   └── AmbiguousLora      several files of that name; all of them
+    ├── WorkflowError          a workflow to convert: what is wrong with it, and where
+    │   ├── BadWorkflow        the file holds no graph of ComfyUI's
+    │   └── NotConvertible     a node says something that has no counterpart here
     └── FitError               a LoRA that does not belong on this model
         ├── NothingMatches     not one of its layers is in the model
         └── ShapeMismatch      a layer is there, with another shape
@@ -82,6 +85,18 @@ class AmbiguousLora(UnresolvedLora):
     def __init__(self, name: str, candidates: Sequence[str]) -> None:
         listed = ", ".join(candidates)
         super().__init__(name, candidates, f"{name!r} could be any of: {listed}. Write one of these instead")
+
+
+class WorkflowError(RackError):
+    """A workflow that cannot be converted as it is."""
+
+
+class BadWorkflow(WorkflowError):
+    """The file holds no graph of ComfyUI's."""
+
+
+class NotConvertible(WorkflowError):
+    """A node of a workflow says something that has no counterpart here."""
 
 
 class FitError(RackError):
