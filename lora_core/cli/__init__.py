@@ -1,7 +1,7 @@
-"""The command line: inspect, keys, merge, diff.
+"""The command line: inspect, keys, merge, diff, convert.
 
 Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 all is well; 1 the
-files differ, or a LoRA does not belong on the model; 2 wrong use, or a file that cannot be used.
+files differ, a LoRA does not belong on the model, or a node of a workflow stays as it is; 2 wrong use, or a file that cannot be used.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import FitError, RackError
-from . import diff, inspect, keys, merge
+from . import convert, diff, inspect, keys, merge
 
-COMMANDS = (inspect, keys, merge, diff)
+COMMANDS = (inspect, keys, merge, diff, convert)
 _EPILOG = "Exit codes: 0 all is well; 1 files differ or a LoRA does not fit; 2 wrong use or an unusable file."
 
 

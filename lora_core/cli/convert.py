@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from ..convert import convert
-from ..errors import BadWorkflow, RackError
+from ..errors import BadWorkflow
+from ..stream import refuse_existing, replacing
 from .output import add_json_option, print_json
 
 
@@ -33,11 +32,12 @@ def run(options: argparse.Namespace) -> int:
     """Write the new workflow and say what became of the nodes; 1 when some were left as they are."""
     source: Path = options.workflow
     output: Path = options.output or source.with_name(f"{source.stem}.rack.json")
-    if output.exists() and not options.force:
-        raise RackError(f"{output} is there already. Name another file with -o, or give --force")
+    refuse_existing(output, options.force)
     conversion = convert(_read(source))
     if conversion.done:
-        _write(output, json.dumps(conversion.workflow, ensure_ascii=False, indent=2) + "\n")
+        data = (json.dumps(conversion.workflow, ensure_ascii=False, indent=2) + "\n").encode()
+        with replacing(output, len(data), options.force) as file:
+            file.write(data)
     if options.json:
         written = str(output) if conversion.done else None
         print_json({"output": written, **conversion.as_json()})
@@ -54,16 +54,3 @@ def _read(path: Path) -> Any:
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadWorkflow(f"{path}: is no JSON: {error}. Save the workflow from ComfyUI again") from None
 
-
-def _write(path: Path, text: str) -> None:
-    """All of the file or nothing: into a file beside it first, which then takes its name."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as part:
-            part.write(text)
-            part.flush()
-            os.fsync(part.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

@@ -39,6 +39,8 @@ def levels(workflow: Json) -> Iterator[EditorGraph]:
 class EditorGraph(Graph):
     """One level, changed in place."""
 
+    outside = _OUTPUTS
+
     def __init__(
         self, level: Json, numbers: Iterator[int], shown: Mapping[str, set[str]], place: str
     ) -> None:
@@ -69,7 +71,7 @@ class EditorGraph(Graph):
         return [self._reader(link) for link in self._links_of(source)]
 
     def output_count(self, node: str) -> int:
-        return len(self._nodes[node].get("outputs") or [])
+        return len((self._nodes.get(node) or {}).get("outputs") or [])
 
     def add(self, new: NewNode, beside: str, below: bool = False) -> str:
         old = self._nodes[beside]

@@ -67,6 +67,7 @@ class Graph(ABC):
     """One level of a workflow: the whole of it, or one subgraph."""
 
     place: str = ""  # of the subgraph, for the report
+    outside: str | None = None  # the id under which a subgraph's own outputs read
 
     @abstractmethod
     def nodes(self) -> Iterator[Node]:

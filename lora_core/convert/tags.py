@@ -68,6 +68,8 @@ def _samplers(graph: Graph, node: Node) -> frozenset[str]:
         number = waiting.pop()
         for slot in range(graph.output_count(number)):
             for reader in graph.readers(Source(number, slot)):
+                if reader.node == graph.outside:
+                    raise NotConvertible("this prompt leaves its subgraph, and the samplers are outside")
                 if reader.node in seen:
                     continue
                 seen.add(reader.node)
