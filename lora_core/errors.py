@@ -5,6 +5,7 @@
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
     ├── BadStackText           the text of a stack: line, column, what was found and what was expected
+    ├── BadBlockText           block weights: which text, the place in it, what was found, what was expected
     ├── UnresolvedLora         a name or hash that does not mean exactly one file
     │   ├── MissingLora        no such file; the nearest names, where to get it
     │   ├── AmbiguousLora      several such files; all of them
@@ -61,6 +62,21 @@ class BadStackText(RackError):
         self.found = found
         self.expected = expected
         super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
+
+
+class BadBlockText(RackError):
+    """Block weights that cannot be read, or that mean nothing in a model.
+
+    `which` is the text ("blocks" or "elements"), `position` the offset of the place in it, counted from 0.
+    """
+
+    def __init__(self, which: str, position: int, found: str, expected: str) -> None:
+        self.which = which
+        self.position = position
+        self.found = found
+        self.expected = expected
+        name = "block weights" if which == "blocks" else "element weights"
+        super().__init__(f"{name}, character {position + 1}: found {found}, expected {expected}")
 
 
 class UnresolvedLora(RackError):
