@@ -1,12 +1,14 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
 from .nodes.load import LoraRackLoad
+from .nodes.prompt import LoraRackPrompt
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
 
 NODE_CLASS_MAPPINGS = {
     "LoraRackLoad": LoraRackLoad,
     "LoraRackAdd": LoraRackAdd,
     "LoraRackStack": LoraRackStack,
+    "LoraRackPrompt": LoraRackPrompt,
     "LoraRackApply": LoraRackApply,
 }
 
@@ -14,6 +16,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackLoad": "Load LoRA",
     "LoraRackAdd": "Add LoRA to Stack",
     "LoraRackStack": "LoRA Rack",
+    "LoraRackPrompt": "Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
 }
 

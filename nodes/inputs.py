@@ -21,6 +21,31 @@ def strength(what: str) -> tuple[str, dict[str, Any]]:
     return "FLOAT", {"default": 1.0, "min": -100.0, "max": 100.0, "step": 0.01, "tooltip": tooltip}
 
 
+def window_start() -> tuple[str, dict[str, Any]]:
+    """Where in the sampling an entry switches on."""
+    tooltip = "When the LoRA switches on: 0 at the first step, 0.5 half way through the sampling."
+    return "FLOAT", {"default": 0.0, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
+
+
+def window_stop() -> tuple[str, dict[str, Any]]:
+    """Where in the sampling an entry switches off."""
+    tooltip = "When the LoRA switches off: 1 after the last step, 0.5 half way through the sampling."
+    return "FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
+
+
+def check_window(start: float, stop: float) -> None:
+    """Raises RackError unless both lie within 0 and 1, in this order.
+
+    The host checks the range of what is typed, not of what comes over a wire.
+    """
+    for name, value in (("start", start), ("stop", stop)):
+        if not 0 <= value <= 1:
+            remedy = "Divide a step by the number of steps: step 10 of 20 is 0.5"
+            raise RackError(f"{name} is {value:g}, expected a fraction of the sampling from 0 to 1. {remedy}")
+    if stop < start:
+        raise RackError(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
+
+
 def stack() -> tuple[str, dict[str, Any]]:
     """An incoming stack, from these nodes or another pack's."""
     return "LORA_STACK", {"tooltip": "LoRAs to apply before these. Stacks of other packs fit as well."}

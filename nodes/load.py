@@ -35,13 +35,23 @@ class LoraRackLoad(inputs.NamesOneLora):
                 "strength_clip": inputs.strength("text encoder"),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."})
+                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."}),
+                "start": inputs.window_start(),
+                "stop": inputs.window_stop(),
             },
         }
 
     def load(
-        self, model: Any, lora_name: str, strength_model: float, strength_clip: float, clip: Any = None
+        self,
+        model: Any,
+        lora_name: str,
+        strength_model: float,
+        strength_clip: float,
+        clip: Any = None,
+        start: float = 0.0,
+        stop: float = 1.0,
     ) -> tuple[Any, Any, str]:
-        entry = Entry(lora_name, strength_model, strength_clip)
+        inputs.check_window(start, stop)
+        entry = Entry(lora_name, strength_model, strength_clip, start=start, stop=stop)
         applied = host.apply_stack(model, clip, [entry])
         return applied.model, applied.clip, host.words_of(lora_name)

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from ..lora_core.errors import RackError
-from ..lora_core.grammar import parse
+from ..lora_core.grammar import parse, scan
 from ..lora_core.stack import Entry
 from . import host, inputs
+from .rows import named_as_listed, problems, words_of
 from .stack_type import from_wire, to_wire
-
-
-def _named_as_listed(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries under the host's spelling of their names, which other packs' nodes look up too."""
-    return [replace(entry, name=host.resolve_name(entry.name)) for entry in entries]
-
-
-def _words(entries: Sequence[Entry]) -> str:
-    return ", ".join(dict.fromkeys(filter(None, (host.words_of(entry.name) for entry in entries))))
 
 
 class LoraRackAdd(inputs.NamesOneLora):
@@ -41,14 +30,26 @@ class LoraRackAdd(inputs.NamesOneLora):
                 "strength_model": inputs.strength("diffusion model"),
                 "strength_clip": inputs.strength("text encoder"),
             },
-            "optional": {"stack": inputs.stack()},
+            "optional": {
+                "stack": inputs.stack(),
+                "start": inputs.window_start(),
+                "stop": inputs.window_stop(),
+            },
         }
 
     def add(
-        self, lora_name: str, strength_model: float, strength_clip: float, stack: list[Any] | None = None
+        self,
+        lora_name: str,
+        strength_model: float,
+        strength_clip: float,
+        stack: list[Any] | None = None,
+        start: float = 0.0,
+        stop: float = 1.0,
     ) -> tuple[list[Any], str]:
-        entries = _named_as_listed([Entry(lora_name, strength_model, strength_clip)])
-        return to_wire(entries, stack), _words(entries)
+        inputs.check_window(start, stop)
+        entry = Entry(lora_name, strength_model, strength_clip, start=start, stop=stop)
+        entries = named_as_listed([entry])
+        return to_wire(entries, stack), words_of(entries)
 
 
 _EXAMPLE = "# one LoRA a line, for example\n# <lora:add_detail:0.8>"
@@ -82,28 +83,15 @@ class LoraRackStack:
         """Every row that is on must be readable and name one file; all bad rows are reported at once."""
         if text is None:  # comes over a wire
             return True
-        try:
-            entries = parse(text).entries
-        except RackError as error:
-            return str(error)
-        problems = [_problem(row, entry) for row, entry in enumerate(entries, start=1) if entry.enabled]
-        return "\n".join(filter(None, problems)) or True
+        return problems(scan(text))
 
     @classmethod
     def IS_CHANGED(cls, text: str | None, **_: Any) -> str:
         return host.fingerprint([entry.name for entry in parse(text or "").active])
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
-        entries = _named_as_listed(parse(text).active)
-        return to_wire(entries, stack), _words(entries)
-
-
-def _problem(row: int, entry: Entry) -> str | None:
-    try:
-        host.resolve_name(entry.name)
-    except RackError as error:
-        return f"row {row}: {error}"
-    return None
+        entries = named_as_listed(parse(text).active)
+        return to_wire(entries, stack), words_of(entries)
 
 
 class LoraRackApply:

@@ -3,12 +3,13 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import fingerprint, lora_names, lora_path, resolve_name, words_of
+from .files import embedding_names, fingerprint, lora_names, lora_path, resolve_name, words_of
 from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
     "apply_stack",
+    "embedding_names",
     "fingerprint",
     "lora_names",
     "lora_path",

@@ -53,6 +53,12 @@ def lora_names() -> list[str]:
     return names
 
 
+def embedding_names() -> list[str]:
+    """Every textual inversion the host lists, as it spells them."""
+    names: list[str] = folder_paths.get_filename_list("embeddings")
+    return names
+
+
 def resolve_name(name: str) -> str:
     """The host's spelling of a name. Raises MissingLora or AmbiguousLora."""
     return resolve(name, lora_names())

@@ -40,10 +40,13 @@ def _rack(text: str) -> Graph:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("<lora:sd3/style_0:1>\n<lora:stile_1:1>", ["row 2", "'stile_1'", "sd3/style_1.safetensors"]),
-        ("<lora:twin:1>", ["row 1", "a/twin.safetensors", "b/twin.safetensors"]),
-        ("<lora:zzzzzzzz:1>", ["row 1", "'zzzzzzzz'", "put the file into a loras folder"]),
-        ("<lora:no_1:1>\n<lora:no_2:1>", ["row 1", "'no_1'", "row 2", "'no_2'"]),
+        (
+            "<lora:sd3/style_0:1>\n<lora:stile_1:1>",
+            ["line 2, column 1", "'stile_1'", "sd3/style_1.safetensors"],
+        ),
+        ("<lora:twin:1>", ["line 1, column 1", "a/twin.safetensors", "b/twin.safetensors"]),
+        ("<lora:zzzzzzzz:1>", ["line 1, column 1", "'zzzzzzzz'", "put the file into a loras folder"]),
+        ("<lora:no_1:1>\n<lora:no_2:x>", ["line 1, column 1", "'no_1'", "line 2, column 12", "'x'"]),
         ("\n<lora:sd3/style_0:strong>", ["line 2, column 19", "'strong'", "a number"]),
         ("add_detail:0.8", ["line 1, column 1", "a tag like <lora:name:0.8>"]),
     ],

@@ -25,16 +25,29 @@ CONTRACT = {
             "strength_model": "FLOAT",
             "strength_clip": "FLOAT",
             "clip": "CLIP",
+            "start": "FLOAT",
+            "stop": "FLOAT",
         },
         [("MODEL", "MODEL"), ("CLIP", "CLIP"), ("STRING", "trigger_words")],
     ),
     "LoraRackAdd": (
-        {"lora_name": "COMBO", "strength_model": "FLOAT", "strength_clip": "FLOAT", "stack": "LORA_STACK"},
+        {
+            "lora_name": "COMBO",
+            "strength_model": "FLOAT",
+            "strength_clip": "FLOAT",
+            "stack": "LORA_STACK",
+            "start": "FLOAT",
+            "stop": "FLOAT",
+        },
         [("LORA_STACK", "stack"), ("STRING", "trigger_words")],
     ),
     "LoraRackStack": (
         {"text": "STRING", "stack": "LORA_STACK"},
         [("LORA_STACK", "stack"), ("STRING", "trigger_words")],
+    ),
+    "LoraRackPrompt": (
+        {"text": "STRING", "stack": "LORA_STACK", "embeddings": "BOOLEAN"},
+        [("STRING", "prompt"), ("LORA_STACK", "stack")],
     ),
     "LoraRackApply": (
         {"model": "MODEL", "clip": "CLIP", "stack": "LORA_STACK", "mismatch": "COMBO"},
