@@ -16,6 +16,7 @@
     │   ├── BadWorkflow        the file holds no graph of ComfyUI's
     │   └── NotConvertible     a node says something that has no counterpart here
     └── FitError               a LoRA that does not belong on this model
+        ├── OtherFamily        it was made for another family of models, and does not fit this one
         ├── NothingMatches     not one of its layers is in the model
         └── ShapeMismatch      a layer is there, with another shape
 
@@ -161,6 +162,10 @@ class NotConvertible(WorkflowError):
 
 class FitError(RackError):
     """A LoRA that does not belong on the connected model."""
+
+
+class OtherFamily(FitError):
+    """The LoRA was made for another family of models, and not all of it fits this one."""
 
 
 class NothingMatches(FitError):

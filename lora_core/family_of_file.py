@@ -44,10 +44,24 @@ class FileFamily:
 def family_of_file(metadata: Mapping[str, str], shapes: Shapes, base_model: str = "") -> FileFamily:
     """The family of a LoRA file with these tensors. `base_model` is what a sidecar says.
 
+    See `family_of_layers`.
+    """
+    widths = {
+        layer: max(_input_width(roles, shapes) for roles in spellings)
+        for layer, spellings in group_keys(shapes).layers.items()
+    }
+    return family_of_layers(metadata, widths, base_model)
+
+
+def family_of_layers(
+    metadata: Mapping[str, str], widths: Mapping[str, int], base_model: str = ""
+) -> FileFamily:
+    """The family of a LoRA with these layers, each as wide as its input; 0 where that is not known.
+
     Layers that fit one family decide, since metadata survives what changes a file; where they fit several,
     the header's word is taken if it is one of them, then the sidecar's.
     """
-    guessed = FileFamily(_guess(shapes), _KEYS)
+    guessed = FileFamily(_guess(widths), _KEYS)
     if guessed.name:
         return guessed
     written = [(metadata.get(key, ""), key) for key in _WRITTEN]
@@ -79,11 +93,7 @@ def _tables() -> _Tables:
     return _Tables(tuple(pairs), {guess: tuple(names) for guess, names in data["relatives"].items()})
 
 
-def _guess(shapes: Shapes) -> tuple[str, ...]:
-    widths = {
-        layer: max(_input_width(roles, shapes) for roles in spellings)
-        for layer, spellings in group_keys(shapes).layers.items()
-    }
+def _guess(widths: Mapping[str, int]) -> tuple[str, ...]:
     guess = guess_family(widths)
     return () if guess is None else _tables().relatives.get(guess, (guess,))
 

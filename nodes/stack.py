@@ -128,6 +128,7 @@ class LoraRackApply:
             },
         }
 
-    def apply(self, model: Any, stack: list[Any], mismatch: str, clip: Any = None) -> tuple[Any, Any, str]:
+    def apply(self, model: Any, stack: list[Any], mismatch: str, clip: Any = None) -> dict[str, Any]:
         applied = host.apply_stack(model, clip, from_wire(stack), require_effect=mismatch == "error")
-        return applied.model, applied.clip, applied.report
+        outputs = (applied.model, applied.clip, applied.report)
+        return {"ui": {"text": [applied.report]}, "result": outputs}

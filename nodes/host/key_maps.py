@@ -9,10 +9,12 @@ from typing import Any
 import comfy.lora
 import torch
 
+from ...lora_core.blocks import Family, family_of
 from ...lora_core.key_map import KeyMap, Target
 from ...lora_core.key_maps.names import names as model_names
 from ...lora_core.key_maps.text_encoders import names as text_encoder_names
 
+_FAMILIES: weakref.WeakKeyDictionary[KeyMap, Family] = weakref.WeakKeyDictionary()
 _KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
 
 
@@ -24,6 +26,14 @@ def model_map(model: Any) -> KeyMap:
 def clip_map(clip: Any) -> KeyMap:
     """The layer names of a text encoder."""
     return _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip, text_encoder_names)
+
+
+def family(key_map: KeyMap) -> Family:
+    """The family a key map's model is of, with its blocks."""
+    known = _FAMILIES.get(key_map)
+    if known is None:
+        known = _FAMILIES[key_map] = family_of(key_map.shapes)
+    return known
 
 
 def _key_map(

@@ -20,7 +20,7 @@ from ...lora_core.stack import Entry
 from ...lora_core.verdict import Verdict, report
 from .files import CACHE, Loaded, load
 from .fused_adapter import FusedAdapter
-from .key_maps import clip_map, host_key, model_map, to_target
+from .key_maps import clip_map, family, host_key, model_map, to_target
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect:
         model = _patched(model, model_names, [(v.entry.strength_model, v.model) for v in verdicts if v.model])
     if clip_names is not None:
         clip = _patched(clip, clip_names, [(v.entry.strength_clip, v.clip) for v in verdicts if v.clip])
-    return Applied(model, clip, report(verdicts, CACHE.use))
+    return Applied(model, clip, report(verdicts, CACHE.use, entries))
 
 
 def _patched(patcher: Any, key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> Any:
@@ -67,10 +67,18 @@ def _judge(entries: Sequence[Entry], model_names: KeyMap | None, clip_names: Key
     progress = comfy.utils.ProgressBar(len(entries))
     verdicts: list[Verdict] = []
     for entry in entries:
-        loaded = load(entry.name)
-        verdicts.append(Verdict(entry, loaded.lora, _match(loaded, model_names), _match(loaded, clip_names)))
+        verdicts.append(judge(entry, model_names, clip_names))
         progress.update(1)
     return verdicts
+
+
+def judge(entry: Entry, model_names: KeyMap | None, clip_names: KeyMap | None) -> Verdict:
+    """The verdict on one entry. Raises UnresolvedLora or FileError."""
+    loaded = load(entry.name)
+    names = (model_names, clip_names)
+    matches = (_match(loaded, names) for names in names)
+    families = (family(names) if names is not None else None for names in names)
+    return Verdict(entry, loaded.lora, *matches, loaded.made_for, *families)
 
 
 def _match(loaded: Loaded, key_map: KeyMap | None) -> Match | None:

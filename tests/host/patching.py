@@ -29,7 +29,7 @@ def our_stack(pack: Any, model: Any, clip: Any, rows: Rows, mismatch: str = "err
     """Our nodes, as the host would call them. The third is the report."""
     text = "\n".join(f"<lora:{name}:unet={m}:te={c}>" for name, m, c in rows)
     stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build(text)
-    return pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch, clip)
+    return pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch, clip)["result"]
 
 
 def patched_weights(patcher: Any) -> dict[str, Tensor]:
