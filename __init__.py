@@ -1,5 +1,6 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
+from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
 from .nodes.prompt import LoraRackPrompt
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
@@ -10,6 +11,7 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackStack": LoraRackStack,
     "LoraRackPrompt": LoraRackPrompt,
     "LoraRackApply": LoraRackApply,
+    "LoraRackInspect": LoraRackInspect,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -18,6 +20,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackStack": "LoRA Rack",
     "LoraRackPrompt": "Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
+    "LoraRackInspect": "Inspect LoRA",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from .adapters.padded import Padded
+from .blocks import family_of
 from .errors import RackError
+from .family_of_file import family_of_layers
 from .files import Header, TensorInfo, read_header
 from .grammar import write
 from .hashes import sha256
@@ -112,9 +114,12 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
+    maps = (model_map, clip_map)
+    families = [family_of(key_map.shapes) if key_map else None for key_map in maps]
     for entry, lora in zip(entries, loras, strict=True):
-        found = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
-        verdicts.append(Verdict(entry, lora.outline, *found))
+        found = [match(lora.outline, key_map) if key_map else None for key_map in maps]
+        made_for = family_of_layers(lora.metadata, lora.outline.widths)
+        verdicts.append(Verdict(entry, lora.outline, *found, made_for, *families))
         verdicts[-1].require_effect()
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):

@@ -19,8 +19,13 @@ from .adapters import Adapter
 from .adapters.full import Difference
 from .adapters.lokr import LoKr
 from .adapters.low_rank import LowRank
-from .blocks import Family, Place
+from .blocks import Family, Place, family_of, family_without_model
+from .family_of_file import FileFamily
 from .key_map import Target
+from .key_maps.families import Family as Known
+from .key_maps.families import unet_version
+from .key_maps.guess import is_text_encoder
+from .key_maps.reverse import likely_key
 from .lora import Lora
 
 Weights = Callable[[Target], "Tensor | None"]
@@ -59,6 +64,11 @@ class Spectrum:
     unmatched: int = 0  # layers the model and the text encoder do not have
 
     @property
+    def size(self) -> int:
+        """Bytes, roughly, for a cache."""
+        return 256 * len(self.parts)
+
+    @property
     def blocks(self) -> tuple[Energy, ...]:
         """Whole blocks, in the model's order."""
         return _together(self.parts, lambda part: (part.block, ""))
@@ -81,8 +91,16 @@ class Spectrum:
         }
 
 
+class Side(NamedTuple):
+    """The connected model, or its text encoder: where a LoRA's layers are in it, and the weights there."""
+
+    layers: Mapping[str, Target]
+    family: Family
+    weights: Weights
+
+
 class Placed(NamedTuple):
-    """A weight that a LoRA changes: where it is, and every adapter that changes it, in order."""
+    """A weight that a LoRA changes, where it is, and the layers that change it."""
 
     target: Target
     place: Place
@@ -99,25 +117,58 @@ class _Sum:
     has_weight: bool = True
 
 
-def place_layers(layers: Mapping[str, Target], family: Family) -> list[Placed]:
+def measure_on(lora: Lora, sides: Sequence[Side]) -> Spectrum:
+    """The spectrum of a LoRA on what is connected; layers that neither side has are counted."""
+    placed = [(item, side.weights) for side in sides for item in _place(side.layers, side.family)]
+    return _measure(lora, placed, " and ".join(side.family.title for side in sides), has_model=True)
+
+
+def measure_alone(lora: Lora, made_for: FileFamily) -> Spectrum:
+    """The spectrum of a LoRA by its names alone: blocks are those of the family it seems to be made for."""
+    title = made_for.names[0] if made_for.names else ""
+    known = next((known for known in Known if known.value == title), None)
+    if known is None and title in _UNETS:
+        known = Known.UNET
+    keys = {layer: Target(likely_key(layer, known)) for layer in lora.layers}
+    text = {layer: target for layer, target in keys.items() if is_text_encoder(layer)}
+    rest = {layer: target for layer, target in keys.items() if layer not in text}
+    placed = _place_each(text, family_of({target.key: () for target in text.values()})) if text else []
+    if rest:
+        family = family_without_model(known, title, (target.key for target in rest.values()))
+        placed += _place_each(rest, family)
+    return _measure(lora, [(item, None) for item in placed], str(made_for), has_model=False)
+
+
+_UNETS = frozenset(filter(None, map(unet_version, (768, 1024, 1280, 2048))))
+
+
+def _place(layers: Mapping[str, Target], family: Family) -> list[Placed]:
     """Layers by the weight they change, in the order of the model's blocks."""
     by_target: dict[Target, list[str]] = {}
     for layer, target in layers.items():
         by_target.setdefault(target, []).append(layer)
-    order = {block: place for place, block in enumerate(family.blocks(target.key for target in by_target))}
-    placed = [Placed(t, family.place(t.key), tuple(names)) for t, names in by_target.items()]
+    return _in_order([Placed(t, family.place(t.key), tuple(names)) for t, names in by_target.items()], family)
+
+
+def _place_each(layers: Mapping[str, Target], family: Family) -> list[Placed]:
+    """Every layer alone: slices of one weight cannot be told apart without the model."""
+    return _in_order([Placed(t, family.place(t.key), (layer,)) for layer, t in layers.items()], family)
+
+
+def _in_order(placed: Sequence[Placed], family: Family) -> list[Placed]:
+    blocks = family.blocks(item.target.key for item in placed)
+    order = {block: number for number, block in enumerate(blocks)}
     return sorted(placed, key=lambda item: order[item.place.block])
 
 
-def measure(lora: Lora, placed: Iterable[tuple[Placed, Weights | None]], family: str) -> Spectrum:
-    """The spectrum of a LoRA on weights that `place_layers` found, each with the way to see its weight."""
+def _measure(
+    lora: Lora, placed: Iterable[tuple[Placed, Weights | None]], family: str, has_model: bool
+) -> Spectrum:
     sums: dict[Place, _Sum] = {}
     needs_weight = Counter[str]()
     seen: set[str] = set()
-    has_model = False
     for item, weights in placed:
         seen.update(item.layers)
-        has_model |= weights is not None
         adapters = [adapter for layer in item.layers for adapter in lora.layers[layer]]
         weight = weights(item.target) if weights is not None else None
         change = change_energy(adapters, weight, item.target)
@@ -132,18 +183,15 @@ def measure(lora: Lora, placed: Iterable[tuple[Placed, Weights | None]], family:
         else:
             into.weight += _energy(weight)
     whole = sum(found.change for found in sums.values())
-    parts = [
-        Energy(
-            *place,
-            found.layers,
-            found.change,
-            found.change / whole if whole else 0.0,
-            found.weight if found.has_weight else None,
-        )
-        for place, found in sums.items()
-    ]
+    parts = tuple(_part(place, found, whole) for place, found in sums.items())
     unmatched = sum(layer not in seen for layer in lora.layers)
-    return Spectrum(family, tuple(parts), has_model, dict(needs_weight), unmatched)
+    return Spectrum(family, parts, has_model, dict(needs_weight), unmatched)
+
+
+def _part(place: Place, found: _Sum, whole: float) -> Energy:
+    share = found.change / whole if whole else 0.0
+    weight = found.weight if found.has_weight else None
+    return Energy(place.block, place.element, found.layers, found.change, share, weight)
 
 
 def change_energy(

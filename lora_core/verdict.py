@@ -98,6 +98,8 @@ class Verdict:
         if self.entry.has_window and self.entry.start == self.entry.stop:
             return f"it starts and stops at {self.entry.start:g}"
         parts = [part for part in self.parts if part.has_layers]
+        if not self.parts:
+            return ""  # without a model nothing is known
         if not parts:
             return f"none of its layers is in the {self._connected}"
         if not any(part.strength for part in parts):
@@ -133,7 +135,7 @@ class Verdict:
         if self.other_family and (self.misfits or self._lost or not self.matched):
             raise OtherFamily(
                 f"{self.entry.name}: {self.other_family}; {self._counts()}. "
-                "Connect a model of its family, take the LoRA out, or set mismatch to warn"
+                "Connect a model of its family, or take the LoRA out"
             )
         for part in self.parts:
             part.match.require_fit()
@@ -150,8 +152,19 @@ class Verdict:
         strengths = f"{self.entry.strength_model:g}"
         if self.entry.strength_clip != self.entry.strength_model:
             strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"
-        lines = [f"{self.entry.name} at {strengths}: {self._counts()}; {self._format()}"]
-        return "\n".join([*lines, *(f"  {note}" for note in self._notes())])
+        lines = [f"{self.entry.name} at {strengths}: {self.facts}"]
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+    @property
+    def facts(self) -> str:
+        """How many layers match, the format and the rank."""
+        counts = self._counts() if self.parts else _count(self.lora.layers, "layer")
+        return f"{counts}; {self._format()}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the first line does not say, the weightiest first."""
+        return tuple(self._notes())
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as plain values."""
@@ -184,14 +197,13 @@ class Verdict:
         return [key for key in self.lora.unknown_keys if key not in self.foreign_keys]
 
     def _notes(self) -> Iterator[str]:
-        """What the first line does not say, the weightiest first."""
         if self.other_family:
             yield self.other_family
-        if self.nothing and self.parts:
+        if self.nothing:
             yield f"does nothing: {self.nothing}"
         if self.misfits:
             yield f"left out for another shape: {_count(self.misfits, 'layer')}, such as {self.misfits[0]}"
-        if self.unmatched:
+        if self.unmatched and self.parts:
             count = _count(self.unmatched, "layer")
             yield f"not in the {self._connected}: {count}, such as {self.unmatched[0]}"
         blocks = [ranges(part.blocks) for part in self.parts if part.blocks]

@@ -4,13 +4,16 @@ Nodes import this package alone; only the modules in it import the host.
 """
 
 from .files import embedding_names, fingerprint, lora_names, lora_path, resolve_name, words_of
+from .inspecting import Inspected, inspect_lora
 from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
+    "Inspected",
     "apply_stack",
     "embedding_names",
     "fingerprint",
+    "inspect_lora",
     "lora_names",
     "lora_path",
     "resolve_name",
