@@ -114,12 +114,13 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
-    maps = (model_map, clip_map)
-    families = [family_of(key_map.shapes) if key_map else None for key_map in maps]
+    model_family = family_of(model_map.shapes) if model_map else None
+    clip_family = family_of(clip_map.shapes) if clip_map else None
     for entry, lora in zip(entries, loras, strict=True):
-        found = [match(lora.outline, key_map) if key_map else None for key_map in maps]
+        found = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
         made_for = family_of_layers(lora.metadata, lora.outline.widths)
-        verdicts.append(Verdict(entry, lora.outline, *found, made_for, *families))
+        in_model, in_clip = found
+        verdicts.append(Verdict(entry, lora.outline, in_model, in_clip, made_for, model_family, clip_family))
         verdicts[-1].require_effect()
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):

@@ -17,6 +17,8 @@ from .lora import Lora
 from .patch import Match, Misfit
 from .stack import Entry
 
+_UNTOLD = FileFamily()
+
 
 @dataclass(frozen=True)
 class Part:
@@ -50,7 +52,7 @@ class Verdict:
     lora: Lora
     model: Match | None  # None: not connected
     clip: Match | None
-    made_for: FileFamily = FileFamily()
+    made_for: FileFamily = _UNTOLD
     model_family: Family | None = None
     clip_family: Family | None = None
 
@@ -58,11 +60,11 @@ class Verdict:
     def parts(self) -> tuple[Part, ...]:
         """What is connected."""
         entry = self.entry
-        found = (
+        met = (
             ("model", self.model, self.model_family, entry.strength_model),
             ("text encoder", self.clip, self.clip_family, entry.strength_clip),
         )
-        return tuple(Part(name, match, *rest) for name, match, *rest in found if match is not None)
+        return tuple(Part(name, found, family, s) for name, found, family, s in met if found is not None)
 
     @property
     def matched(self) -> frozenset[str]:
@@ -77,7 +79,9 @@ class Verdict:
     @property
     def foreign_keys(self) -> frozenset[str]:
         """Keys of the file that ComfyUI's own adapters take."""
-        return frozenset(k for part in self.parts for foreign in part.match.foreign.values() for k in foreign.keys)
+        return frozenset(
+            k for part in self.parts for foreign in part.match.foreign.values() for k in foreign.keys
+        )
 
     @property
     def unmatched(self) -> tuple[str, ...]:
@@ -269,7 +273,12 @@ def idle(entry: Entry) -> str:
 
 def absent(entry: Entry, problem: Exception) -> dict[str, Any]:
     """As `Verdict.as_json`, for an entry whose file is missing or cannot be used."""
-    return {"name": entry.name, "state": "missing", "reason": str(problem), "text": f"{entry.name}: {problem}"}
+    return {
+        "name": entry.name,
+        "state": "missing",
+        "reason": str(problem),
+        "text": f"{entry.name}: {problem}",
+    }
 
 
 def report(verdicts: Sequence[Verdict], cache: CacheUse, entries: Sequence[Entry] = ()) -> str:

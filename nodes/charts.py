@@ -28,7 +28,7 @@ _RELATIVE = "#5b6478"
 _PAPER, _INK, _FAINT, _GRID = "#ffffff", "#20242e", "#6b7280", "#e7e9ee"
 _LEFT, _RIGHT, _TOP, _GAP, _LABELS = 110, 40, 150, 70, 90  # px
 _WIDTH, _SHARE_HEIGHT, _RELATIVE_HEIGHT = 1440, 420, 170
-_NARROWEST, _WIDEST = 22, 72  # px a block
+_NARROWEST, _WIDEST = 22, 140  # px a block
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def energy_chart(spectrum: Spectrum, title: str) -> Image.Image:
     draw = ImageDraw.Draw(image)
     _write(draw, (_LEFT, 28), _fitting(draw, title, 30, width - _LEFT - _RIGHT), 30, _INK)
     where = spectrum.family if spectrum.has_model else f"{spectrum.family}, by the names of its layers"
-    _write(draw, (_LEFT, 68), f"Share of the change (squared norm at strength 1) by block: {where}", 18, _FAINT)
+    _write(
+        draw, (_LEFT, 68), f"Share of the change (squared norm at strength 1) by block: {where}", 18, _FAINT
+    )
     if not blocks:
         _write(draw, (_LEFT, _TOP + 40), "Nothing to measure without a model.", 20, _FAINT)
         return image
@@ -67,7 +69,9 @@ def energy_chart(spectrum: Spectrum, title: str) -> Image.Image:
     _draw_legend(draw, _draw_stacks(draw, shares, spectrum, pitch))
     if known:
         panel = _Panel(_TOP + _SHARE_HEIGHT + _GAP, _RELATIVE_HEIGHT, _nice_top(max(known)))
-        _write(draw, (_LEFT, panel.top - 38), "Change in parts of the block's weights, norm by norm", 18, _FAINT)
+        _write(
+            draw, (_LEFT, panel.top - 38), "Change in parts of the block's weights, norm by norm", 18, _FAINT
+        )
         _draw_axis(draw, panel, width)
         for place, value in enumerate(relative):
             if value is not None:
@@ -100,9 +104,7 @@ def _group(element: str) -> tuple[str, str]:
     return next((group for word, group in _GROUPS.items() if word in words), _OTHER)
 
 
-def _bar(
-    draw: ImageDraw.ImageDraw, place: int, pitch: float, top: float, bottom: float, colour: str
-) -> None:
+def _bar(draw: ImageDraw.ImageDraw, place: int, pitch: float, top: float, bottom: float, colour: str) -> None:
     upper, lower = round(top), round(bottom)
     if upper < lower:
         left = _LEFT + place * pitch + pitch * 0.14

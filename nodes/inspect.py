@@ -18,8 +18,8 @@ class LoraRackInspect(inputs.NamesOneLora):
 
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
-        "Says what a LoRA file is and which blocks it changes most: format, rank, family, trigger words, and a "
-        "chart of the energy of its change. Connect a model to see what it does to that one."
+        "Says what a LoRA file is and which blocks it changes most: format, rank, family, trigger words, and "
+        "a chart of the energy of its change. Connect a model to see what it does to that one."
     )
     RETURN_TYPES = ("STRING", "IMAGE")
     RETURN_NAMES = ("report", "chart")

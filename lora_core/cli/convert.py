@@ -53,4 +53,3 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadWorkflow(f"{path}: is no JSON: {error}. Save the workflow from ComfyUI again") from None
-

@@ -20,9 +20,7 @@ _BASE_NOTE = (
 )
 
 
-def read_inspire(
-    text: str, letters: dict[str, float], inverse: bool
-) -> tuple[BlockWeights, tuple[str, ...]]:
+def read_inspire(text: str, letters: dict[str, float], inverse: bool) -> tuple[BlockWeights, tuple[str, ...]]:
     """The block weights of a vector, and what is not the same in them.
 
     `letters` are the values of A and B. Raises NotConvertible for what has no fixed absolute meaning.
@@ -32,7 +30,9 @@ def read_inspire(
         raise NotConvertible(f"{text!r} counts the blocks of the file, so it means other blocks in each")
     cells = [cell.strip() for cell in text.rpartition(":")[2].split(",")]
     if len(cells) == 1:
-        raise NotConvertible(f"its preset {cells[0]!r} is not spelled out: choose it, so that its numbers show")
+        raise NotConvertible(
+            f"its preset {cells[0]!r} is not spelled out: choose it, so that its numbers show"
+        )
     weights = [_weight(cell, letters) for cell in cells]
     if inverse:
         weights = [1 - weight for weight in weights]

@@ -33,7 +33,9 @@ def levels(workflow: Json) -> Iterator[EditorGraph]:
     yield EditorGraph(workflow, numbers, {}, "")
     for subgraph in subgraphs:
         known = shown.get(str(subgraph.get("id")), {})
-        yield EditorGraph(subgraph, numbers, known, f"subgraph {subgraph.get('name') or subgraph.get('id')!r}")
+        yield EditorGraph(
+            subgraph, numbers, known, f"subgraph {subgraph.get('name') or subgraph.get('id')!r}"
+        )
 
 
 class EditorGraph(Graph):
@@ -151,7 +153,9 @@ class EditorGraph(Graph):
         return self._nodes[node]["id"] if node in self._nodes else int(node)
 
     def _links_of(self, source: Source) -> list[Json]:
-        return [link for link in self._links.values() if (str(link["origin_id"]), link["origin_slot"]) == source]
+        return [
+            link for link in self._links.values() if (str(link["origin_id"]), link["origin_slot"]) == source
+        ]
 
     def _reader(self, link: Json) -> Reader:
         target, slot = str(link["target_id"]), link["target_slot"]

@@ -46,10 +46,16 @@ def _entry(
     if not isinstance(name, str) or not name.strip():
         raise NotConvertible(f"its LoRA is {name!r}, which is no name")
     if bad := set("<>:\r\n") & set(name):
-        raise NotConvertible(f"the name {name!r} has {min(bad)!r} in it, which no tag can hold: rename the file")
-    strengths = [_number(value, f"the strength of {name!r}") for value in (model, clip)]
-    name = name.strip().replace("\\", "/")
-    return Entry(name, *strengths, enabled=enabled and node.mode is Mode.ON, blocks=blocks)
+        raise NotConvertible(
+            f"the name {name!r} has {min(bad)!r} in it, which no tag can hold: rename the file"
+        )
+    return Entry(
+        name.strip().replace("\\", "/"),
+        _number(model, f"the strength of {name!r}"),
+        _number(clip, f"the strength of {name!r}"),
+        enabled and node.mode is Mode.ON,
+        blocks,
+    )
 
 
 def _number(value: Any, what: str) -> float:
@@ -137,8 +143,8 @@ def _cr_load_lora(node: Node) -> Said:
     widgets = node.widgets(names)
     if widgets.get("lora_name") == "None":
         return Said(())
-    switch, *rest = (_value(widgets, name) for name in names)
-    return Said((_entry(node, *rest, switch == "On"),))
+    switch, name, model, clip = (_value(widgets, name) for name in names)
+    return Said((_entry(node, name, model, clip, switch == "On"),))
 
 
 _EFFICIENT = (
@@ -206,15 +212,17 @@ _CONTROLS = frozenset({"fixed", "increment", "decrement", "randomize"})
 
 def _inspire(node: Node) -> Said:
     """Inspire's LoraLoaderBlockWeight; the editor puts a control behind its seed, older ones do not."""
-    order = _INSPIRE
-    if not isinstance(node.values, Mapping) and not _CONTROLS & {v for v in node.values if isinstance(v, str)}:
+    order: tuple[str, ...] = _INSPIRE
+    if not isinstance(node.values, Mapping) and not _CONTROLS & {
+        v for v in node.values if isinstance(v, str)
+    }:
         order = tuple(name for name in _INSPIRE if name != "control_after_generate")
     widgets = node.widgets(order)
     letters = {name: _number(_value(widgets, name), f"its {name}") for name in ("A", "B")}
     blocks, notes = read_inspire(str(_value(widgets, "block_vector")), letters, bool(widgets.get("inverse")))
-    names = ("lora_name", "strength_model", "strength_clip")
-    values = [_value(widgets, name) for name in names]
-    return Said((_entry(node, *values, not widgets.get("bypass", False), blocks),), notes)
+    name, model, clip = (_value(widgets, name) for name in ("lora_name", "strength_model", "strength_clip"))
+    is_on = not widgets.get("bypass", False)
+    return Said((_entry(node, name, model, clip, is_on, blocks),), notes)
 
 
 def _nothing(node: Node) -> Said:

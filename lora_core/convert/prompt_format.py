@@ -23,7 +23,7 @@ class PromptGraph(Graph):
 
     def source(self, node: str, name: str) -> Source | None:
         value = self._inputs(node).get(name)
-        return Source(str(value[0]), value[1]) if _is_wire(value) else None
+        return Source(str(value[0]), value[1]) if value is not None and _is_wire(value) else None
 
     def readers(self, source: Source) -> list[Reader]:
         return [

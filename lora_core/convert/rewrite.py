@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import NotConvertible
 from ..grammar import write
-from ..stack import Entry, Stack
+from ..stack import Stack
 from .graph import Graph, Mode, NewNode, Node, Reader, Source
 from .loaders import KINDS, Kind, Said, unknown_lora_nodes
 
@@ -52,7 +52,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class _Segment:
-    """Loaders in a row, as one. What its inputs read is asked for when it is replaced: it may have changed."""
+    """Loaders in a row, as one. What its inputs read is asked when it is replaced: it may have changed."""
 
     nodes: tuple[Node, ...]
     said: Said
@@ -103,7 +103,9 @@ def _check(graph: Graph, node: Node, kind: Kind) -> None:
         raise NotConvertible(f"{min(node.shown)!r} stands on the face of its subgraph")
     for slot in range(kind.kept, graph.output_count(node.id)):
         if readers := graph.readers(Source(node.id, slot)):
-            raise NotConvertible(f"its output {slot} is connected (to node {readers[0].node}), which has no like")
+            raise NotConvertible(
+                f"its output {slot} is connected (to node {readers[0].node}), which has no like"
+            )
 
 
 def _segment(graph: Graph, node: Node, kind: Kind, said: Said) -> _Segment:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 
 from .families import Family
 from .guess import canonical, compvis_modules
@@ -15,7 +15,9 @@ from .names import PREFIX
 from .tables import MORE_TABLES, TABLES, Table
 
 _ENCODER = re.compile(r"text encoder (\d): (.+)")
-_BARE = re.compile(r"(?:base_model\.model\.|model\.diffusion_model\.|diffusion_model\.|transformer\.|unet\.)+")
+_BARE = re.compile(
+    r"(?:base_model\.model\.|model\.diffusion_model\.|diffusion_model\.|transformer\.|unet\.)+"
+)
 # Modules whose own names have underscores, longest first, to part what a trainer joined by underscores.
 _WORDS = (
     "individual_token_refiner|joint_transformer_blocks|single_transformer_blocks|transformer_blocks|"
@@ -81,7 +83,7 @@ _BLOCK = re.compile(r"(.+?)_(\d+)_(.+)")
 _Reversed = tuple[Mapping[str, str], Mapping[tuple[str, str], tuple[str, str]]]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _reversed_tables(family: Family) -> tuple[_Reversed, ...]:
     return tuple(_reversed(tables[family]) for tables in (TABLES, MORE_TABLES) if family in tables)
 

@@ -75,10 +75,15 @@ def _judge(entries: Sequence[Entry], model_names: KeyMap | None, clip_names: Key
 def judge(entry: Entry, model_names: KeyMap | None, clip_names: KeyMap | None) -> Verdict:
     """The verdict on one entry. Raises UnresolvedLora or FileError."""
     loaded = load(entry.name)
-    names = (model_names, clip_names)
-    matches = (_match(loaded, names) for names in names)
-    families = (family(names) if names is not None else None for names in names)
-    return Verdict(entry, loaded.lora, *matches, loaded.made_for, *families)
+    return Verdict(
+        entry,
+        loaded.lora,
+        _match(loaded, model_names),
+        _match(loaded, clip_names),
+        loaded.made_for,
+        family(model_names) if model_names is not None else None,
+        family(clip_names) if clip_names is not None else None,
+    )
 
 
 def _match(loaded: Loaded, key_map: KeyMap | None) -> Match | None:
