@@ -18,7 +18,12 @@ def describe(verdict: Verdict, spectrum: Spectrum, words: str) -> str:
 def _lines(verdict: Verdict, spectrum: Spectrum, words: str) -> Iterator[str]:
     yield verdict.entry.name
     yield f"  {verdict.facts}"
-    yield f"  made for: {verdict.made_for}"
+    made_for = verdict.made_for
+    yield f"  made for: {made_for}" + (f" (from {made_for.source})" if made_for.source else "")
+    if verdict.other_family:
+        yield f"  {verdict.other_family}"
+    if verdict.nothing:
+        yield f"  does nothing here: {verdict.nothing}"
     if words:
         yield f"  trigger words: {words}"
     yield from (f"  {note}" for note in verdict.notes)

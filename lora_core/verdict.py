@@ -157,6 +157,10 @@ class Verdict:
         if self.entry.strength_clip != self.entry.strength_model:
             strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"
         lines = [f"{self.entry.name} at {strengths}: {self.facts}"]
+        if self.other_family:
+            lines[0] += f"; {self.other_family}"
+        if self.nothing:
+            lines[0] += f"; does nothing: {self.nothing}"
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
 
     @property
@@ -201,13 +205,9 @@ class Verdict:
         return [key for key in self.lora.unknown_keys if key not in self.foreign_keys]
 
     def _notes(self) -> Iterator[str]:
-        if self.other_family:
-            yield self.other_family
-        if self.nothing:
-            yield f"does nothing: {self.nothing}"
         if self.misfits:
             yield f"left out for another shape: {_count(self.misfits, 'layer')}, such as {self.misfits[0]}"
-        if self.unmatched and self.parts:
+        if self.unmatched and (self.matched or self.misfits):
             count = _count(self.unmatched, "layer")
             yield f"not in the {self._connected}: {count}, such as {self.unmatched[0]}"
         blocks = [ranges(part.blocks) for part in self.parts if part.blocks]

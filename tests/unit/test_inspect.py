@@ -149,7 +149,12 @@ def test_without_a_model_slices_of_one_weight_are_not_taken_for_one_another() ->
         f"transformer.transformer_blocks.0.attn.to_{part}": LowRank(_rand(8, 2, seed=i), _rand(2, 8), 1.0)
         for i, part in enumerate("qkv")
     }
-    lora = _lora({**layers, "transformer.single_transformer_blocks.1.attn.to_q": LowRank(_rand(8, 2), _rand(2, 8), 1.0)})
+    lora = _lora(
+        {
+            **layers,
+            "transformer.single_transformer_blocks.1.attn.to_q": LowRank(_rand(8, 2), _rand(2, 8), 1.0),
+        }
+    )
     spectrum = measure_alone(lora, family_of_layers({"ss_base_model_version": "flux1"}, lora.widths))
     wanted = sum(_square_sum(adapter.up @ adapter.down) for adapter in layers.values())
     first = spectrum.blocks[0]
@@ -171,10 +176,18 @@ def test_kinds_that_need_the_weight_are_counted_not_guessed() -> None:
         ("transformer.single_transformer_blocks.12.attn.to_q", Family.FLUX, "single_blocks.12.linear1"),
         ("lora_unet_blocks_3_ffn_0", Family.WAN, "blocks.3.ffn.0"),
         ("diffusion_model.blocks.3.cross_attn.k_img", Family.WAN, "blocks.3.cross_attn.k_img"),
-        ("transformer.transformer_blocks.5.attn.add_q_proj", Family.SD3, "joint_blocks.5.context_block.attn.qkv"),
-        ("lora_unet_transformer_blocks_5_img_mlp_net_0_proj", Family.QWEN_IMAGE, "transformer_blocks.5.img_mlp.net.0.proj"),
+        (
+            "transformer.transformer_blocks.5.attn.to_add_out",
+            Family.SD3,
+            "joint_blocks.5.context_block.attn.proj",
+        ),
+        (
+            "lora_unet_transformer_blocks_5_img_mlp_net_0_proj",
+            Family.QWEN_IMAGE,
+            "transformer_blocks.5.img_mlp.net.0.proj",
+        ),
         ("diffusion_model.layers.3.attention.to_q", Family.Z_IMAGE, "layers.3.attention.qkv"),
     ],
-)  # fmt: skip
+)
 def test_a_layer_name_leads_back_to_a_key(layer: str, family: Family, key: str) -> None:
     assert likely_key(layer, family) == f"diffusion_model.{key}.weight"
