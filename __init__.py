@@ -1,5 +1,6 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
+from .nodes.blocks import LoraRackBlocks
 from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
 from .nodes.prompt import LoraRackPrompt
@@ -12,6 +13,7 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackPrompt": LoraRackPrompt,
     "LoraRackApply": LoraRackApply,
     "LoraRackInspect": LoraRackInspect,
+    "LoraRackBlocks": LoraRackBlocks,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -21,6 +23,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackPrompt": "Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
     "LoraRackInspect": "Inspect LoRA",
+    "LoraRackBlocks": "LoRA Block Weights",
 }
 
 __all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]

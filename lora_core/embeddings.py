@@ -1,7 +1,7 @@
 """Bare names of textual inversions in a prompt, spelled as ComfyUI's text encoders want them.
 
 A1111 takes an installed embedding's name anywhere in a prompt for the embedding; ComfyUI asks for
-`embedding:` before it, at the beginning of a word. Tags must be out of the prompt already (grammar.read_prompt).
+`embedding:` before it, at the beginning of a word. The prompt has no tags left (grammar.read_prompt).
 """
 
 from __future__ import annotations

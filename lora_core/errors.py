@@ -12,20 +12,22 @@
     │   ├── OtherContent       a file of that name, but not of the hash beside it
     │   └── BadHash            no hash any tool gives a file
     ├── SearchUnfinished       the answer takes more reading than the caller allowed
+    ├── BadMode                a mode of applying a stack that cannot do what its entries ask
     ├── WorkflowError          a workflow to convert: what is wrong with it, and where
     │   ├── BadWorkflow        the file holds no graph of ComfyUI's
     │   └── NotConvertible     a node says something that has no counterpart here
     └── FitError               a LoRA that does not belong on this model
         ├── OtherFamily        it was made for another family of models, and does not fit this one
         ├── NothingMatches     not one of its layers is in the model
-        └── ShapeMismatch      a layer is there, with another shape
+        ├── ShapeMismatch      a layer is there, with another shape
+        ├── NotLive            weights that cannot be changed in the forward pass where that was asked for
+        └── NotSweepable       a layer in which pictures of different strengths cannot be told apart
 
 Messages say what is wrong, where, what was found, and what to do.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,10 +91,9 @@ class UnresolvedLora(RackError):
         super().__init__(message)
 
     def in_row(self, row: int) -> UnresolvedLora:
-        """The same error, saying in which row of a stack (from 1) it is."""
-        error = copy.copy(self)
-        error.args = (f"row {row}: {self}",)
-        return error
+        """This error, its message begun with the row of a stack (from 1) that has the name."""
+        self.args = (f"row {row}: {self}",)
+        return self
 
 
 class MissingLora(UnresolvedLora):
@@ -148,6 +149,10 @@ class SearchUnfinished(RackError):
     """Whether a LoRA is here takes more reading than the caller allowed. Nothing is wrong."""
 
 
+class BadMode(RackError):
+    """A mode of applying a stack that cannot do what its entries ask."""
+
+
 class WorkflowError(RackError):
     """A workflow that cannot be converted as it is."""
 
@@ -174,3 +179,19 @@ class NothingMatches(FitError):
 
 class ShapeMismatch(FitError):
     """A layer the LoRA names is in the model, with another shape."""
+
+
+class NotLive(FitError):
+    """Weights that cannot be changed in the forward pass. `keys` are all of them."""
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        self.keys = tuple(keys)
+        super().__init__(message)
+
+
+class NotSweepable(FitError):
+    """A layer in which the pictures of one batch cannot have strengths of their own."""
+
+    def __init__(self, layer: str, problem: str) -> None:
+        self.layer = layer
+        super().__init__(f"{layer} {problem}. Render these strengths one at a time")

@@ -48,11 +48,11 @@ class _State:
 class Index:
     """Facts of LoRA files by path. `database` is the file to keep them in; None keeps them in memory.
 
-    May be shared by threads, and its file by processes.
+    May be shared by threads, and its file by processes. `tell` is given each of the `notes` as it is made.
     """
 
-    def __init__(self, database: Path | None) -> None:
-        self._store = Store(database)
+    def __init__(self, database: Path | None, tell: Callable[[str], None] | None = None) -> None:
+        self._store = Store(database, tell)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Index:
         candidates = {path for path, *_ in self._hash_rows(wanted) if path in allowed}
         if not candidates:
             return []
-        self.refresh(candidates)
+        candidates &= {*self._refresh(candidates, None, None)}
         best: dict[Path, str] = {}
         for path, kind, source in self._hash_rows(wanted):
             if path in candidates and self._counts(path, source):

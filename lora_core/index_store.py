@@ -35,8 +35,9 @@ Work = Callable[[sqlite3.Connection], T]
 class Store:
     """One connection, used by one thread at a time; each piece of work is a transaction of its own."""
 
-    def __init__(self, database: Path | None) -> None:
+    def __init__(self, database: Path | None, tell: Callable[[str], None] | None = None) -> None:
         self._database = database
+        self._tell = tell
         self._lock = threading.RLock()
         self._notes: list[str] = []
         self._connection: sqlite3.Connection | None = None
@@ -97,19 +98,22 @@ class Store:
         except OSError as refused:
             self._go_to_memory(refused)
             return
-        self._notes.append(
-            f"{self._database} was damaged ({error}) and is made anew: files are read once more"
-        )
+        self._note(f"{self._database} was damaged ({error}) and is made anew: files are read once more")
 
     def _go_to_memory(self, error: Exception) -> None:
         self.close()
         if self._database is None:
             raise error
-        self._notes.append(
+        self._note(
             f"{self._database} cannot be used ({error}): what is read of LoRA files is kept until the end of "
             "this run only. Make its folder writable"
         )
         self._database = None
+
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
+        if self._tell is not None:
+            self._tell(text)
 
 
 @contextmanager

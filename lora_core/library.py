@@ -87,7 +87,7 @@ class Library:
 
 @dataclass(frozen=True)
 class _Search:
-    """One file by its hash. The cheapest answer comes first: the named file, the index, then reading files."""
+    """One file by its hash. The cheapest answer first: the named file, the index, then reading files."""
 
     library: Library
     name: str

@@ -6,6 +6,7 @@ A stat for every file that might lie beside a LoRA would cost a second where the
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,3 +47,22 @@ class Listing:
         except OSError:
             return None
         return found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A folder asked for one name after the other: quicker than a listing for a few names in a large one."""
+
+    folder: Path
+
+    def find(self, name: str) -> str | None:
+        """The file of exactly this name."""
+        return name if self.state(name) is not None else None
+
+    def state(self, name: str) -> tuple[int, int] | None:
+        """Size and mtime in ns; None for what is no file."""
+        try:
+            found = (self.folder / name).stat()
+        except (OSError, ValueError):
+            return None
+        return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None

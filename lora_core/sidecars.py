@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .hashes import clean_hash
-from .listing import Listing
+from .listing import Listing, Probe
 from .sidecar_values import Model, hashes_of, mapping, model_of, number, pair, split_words, text_of
 
 _MAX_BYTES = 2**25  # Civitai's answers with a hundred pictures have a few hundred KiB
@@ -68,12 +68,15 @@ def about(path: Path, metadata: Mapping[str, str], listing: Listing | None = Non
     For each fact the first source that has it decides: what the user wrote (A1111, LoRA Manager's own
     fields), then the publisher (Civitai through whichever tool), then the trainer (the header).
     """
-    return _Beside(path, metadata, listing or Listing.of(path.parent)).about()
+    listing = listing or Listing.of(path.parent)
+    stem = path.name.removesuffix(path.suffix)
+    preview = listing.first(stem + ending for ending in _PREVIEWS) or ""
+    return _Beside(path, metadata, listing).about(preview)
 
 
 def trigger_words(path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
     """The words a LoRA answers to, best source first, each once."""
-    return about(path, metadata).trigger_words
+    return _Beside(path, metadata, Probe(path.parent)).trigger_words()
 
 
 def names_beside(path: Path, listing: Listing) -> tuple[str, ...]:
@@ -88,7 +91,7 @@ def names_beside(path: Path, listing: Listing) -> tuple[str, ...]:
 class _Beside:
     """The sidecars of one LoRA, read."""
 
-    def __init__(self, path: Path, metadata: Mapping[str, str], listing: Listing) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, str], listing: Listing | Probe) -> None:
         self._listing = listing
         self._metadata = metadata
         self._stem = path.name.removesuffix(path.suffix)
@@ -99,12 +102,13 @@ class _Beside:
         self._rgthree = self._json(path.name + _RGTHREE)
         self._civitai = self._json(self._stem + _ENDINGS["civitai"])
         self._matrix = self._json(self._stem + _ENDINGS["matrix"])
+        self._models = [*self._read_models()]
 
-    def about(self) -> About:
-        models = [*self._models()]
+    def about(self, preview: str) -> About:
+        models = self._models
         tips = self._usage_tips()
         return About(
-            trigger_words=self._words(models),
+            trigger_words=self.trigger_words(),
             negative_words=tuple(split_words(self._a1111.get("negative text"))),
             # A1111 writes 0 for "not set".
             strength=number(self._a1111.get("preferred weight")) or number(tips.get("strength")),
@@ -114,13 +118,13 @@ class _Beside:
             page=_first_text(model.page for model in models),
             title=self._title(models),
             notes=self._notes(),
-            preview=self._listing.first(self._stem + ending for ending in _PREVIEWS) or "",
+            preview=preview,
             hashes=self._hashes(models),
             frequent_tags=_frequent_tags(self._metadata),
             problems=tuple(self._problems),
         )
 
-    def _models(self) -> Iterator[Model]:
+    def _read_models(self) -> Iterator[Model]:
         """What a publisher's site says, through each tool that stores its answer."""
         yield model_of(mapping(self._manager.get("civitai")))
         yield model_of(self._rgthree_civitai())
@@ -145,8 +149,9 @@ class _Beside:
             "files": [{"hashes": mapping(matrix.get("Hashes"))}],
         }
 
-    def _words(self, models: list[Model]) -> tuple[str, ...]:
-        by_manager, by_rgthree, by_helper, *others = models
+    def trigger_words(self) -> tuple[str, ...]:
+        """The best source's words, each once."""
+        by_manager, by_rgthree, by_helper, *others = self._models
         sources = [
             self._a1111.get("activation text"),
             self._manager.get("trainedWords"),
@@ -198,13 +203,11 @@ class _Beside:
         for model in models:
             found |= hashes_of(model.files, size)
         if self._manager.get("size") in (None, size):
-            found |= {
-                "sha256": clean_hash(self._manager.get("sha256")),
-                "tensors": clean_hash(self._manager.get("autov3")) or found.get("tensors", ""),
-            }
-        for stated in (self._rgthree.get("sha256"), self._text(self._stem + _SHA256)):
-            found["sha256"] = found.get("sha256") or clean_hash(stated)
-        return {kind: value for kind, value in found.items() if value}
+            found |= _stated(sha256=self._manager.get("sha256"), tensors=self._manager.get("autov3"))
+        others = (self._rgthree.get("sha256"), self._text(self._stem + _SHA256))
+        for stated in others if "sha256" not in found else ():
+            found |= _stated(sha256=stated)
+        return found
 
     def _text(self, name: str) -> str:
         found = self._listing.find(name)
@@ -233,6 +236,11 @@ class _Beside:
             self._problems.append(f"{name}: is no JSON object")
             return {}
         return value
+
+
+def _stated(**values: Any) -> dict[str, str]:
+    """The hashes among what a sidecar says they are, by kind."""
+    return {kind: found for kind, value in values.items() if (found := clean_hash(value))}
 
 
 def _range(tips: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -14,7 +14,7 @@ from .errors import NotALora, NothingMatches, OtherFamily
 from .family_of_file import FileFamily
 from .key_maps.guess import is_text_encoder
 from .lora import Lora
-from .patch import Match, Misfit
+from .patch import Match, Misfit, blocks_present
 from .stack import Entry
 
 _UNTOLD = FileFamily()
@@ -32,8 +32,7 @@ class Part:
     @property
     def blocks(self) -> tuple[str, ...]:
         """The blocks the entry has layers in, in the model's order."""
-        keys = {target.key for target in (*self.match.layers.values(), *self.match.foreign)}
-        return self.family.blocks(keys) if self.family is not None else ()
+        return blocks_present(self.match, self.family) if self.family is not None else ()
 
     @property
     def has_layers(self) -> bool:
@@ -55,6 +54,7 @@ class Verdict:
     made_for: FileFamily = _UNTOLD
     model_family: Family | None = None
     clip_family: Family | None = None
+    way: str = ""  # merged or live, where it changes the model
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -157,6 +157,8 @@ class Verdict:
         if self.entry.strength_clip != self.entry.strength_model:
             strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"
         lines = [f"{self.entry.name} at {strengths}: {self.facts}"]
+        if self.way:
+            lines[0] += f"; {self.way}"
         if self.other_family:
             lines[0] += f"; {self.other_family}"
         if self.nothing:
@@ -219,6 +221,8 @@ class Verdict:
         # Where ComfyUI's own loader would do something else, and why.
         kinds = {a.kind: a.unlike_host for name in self.matched for a in self.lora.layers[name]}
         yield from (f"{kind}: {unlike}" for kind, unlike in kinds.items() if unlike)
+        if self.entry.has_window and self.clip and self.entry.strength_clip:
+            yield "the text encoder knows no steps, so its part is applied throughout"
         if self.foreign_keys:
             yield (
                 f"{_count(self.foreign_keys, 'key')} of a format this pack has no formula for, "
@@ -265,8 +269,10 @@ def _named_kind(kind: str, ranks: Counter[int | None], with_count: bool) -> str:
 
 def idle(entry: Entry) -> str:
     """Why an entry is not even looked at, as a line of the report; empty for an active one."""
-    if entry.is_active:
+    if entry.is_active and entry.start < entry.stop:
         return ""
+    if entry.is_active:
+        return f"{entry.name}: never on, it starts and stops at {entry.start:g}"
     reason = "its strength is 0" if entry.enabled else "it is switched off"
     return f"{entry.name}: does nothing: {reason}"
 

@@ -3,4 +3,12 @@
 from .block_weights import NEUTRAL, BlockWeights, read_block_weights
 from .families import Family, Place, family_of, family_without_model
 
-__all__ = ["NEUTRAL", "BlockWeights", "Family", "Place", "family_of", "family_without_model", "read_block_weights"]
+__all__ = [
+    "NEUTRAL",
+    "BlockWeights",
+    "Family",
+    "Place",
+    "family_of",
+    "family_without_model",
+    "read_block_weights",
+]

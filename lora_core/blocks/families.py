@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from ..key_maps.families import Family as Known
@@ -81,7 +81,7 @@ class Family:
             return (-1, 0)
         if not self._ranks:
             self._ranks.update({_id(rule.id).prefix: n for n, rule in reversed([*enumerate(self.rules)])})
-        number = 0 if block.number is None else block.number
+        number = -1 if block.number is None else block.number
         if block.prefix in self._ranks:
             return (self._ranks[block.prefix], number)
         kind, level = _split(block)
@@ -107,7 +107,8 @@ def family_of(shapes: Mapping[str, tuple[int, ...]]) -> Family:
     bare = {key[len(prefix) :]: shape for key, shape in shapes.items() if key.startswith(prefix)}
     known = find_family(bare)
     if known is not None:
-        name, title = _name(known, bare)
+        # Packed weights do not show their shape.
+        name, title = _name(known, {key: shape for key, shape in bare.items() if len(shape) > 1})
         rules = _rules(known.name)
         is_text_encoder = False
     else:
@@ -137,7 +138,7 @@ def _name(known: Known, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str
     return names.get(title, known.name.lower()), title
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rules(name: str) -> tuple[Rule, ...]:
     data = table("families")
     name = data["same"].get(name, name)

@@ -17,8 +17,9 @@ def find_blocks(keys: Iterable[str]) -> list[tuple[str, str]]:
     """[pattern, id] per kind of block, as in families.json.
 
     A kind is a container with two or more numbered parts that have the same weights inside; the numbers of a
-    plain sequence (`time_embed.0`, `time_embed.2`) are none, as nothing is below them. The outermost container
-    of a key counts. Its id is the first letters of its name. Other weights are OUT by name, or IN.
+    plain sequence (`time_embed.0`, `time_embed.2`) are none, as nothing is below them. The outermost
+    container of a key counts. Its id is the first letters of its name, and its own number where it is one of
+    several. Other weights are OUT by name, or IN.
     """
     paths = list(keys)
     rules: list[tuple[str, str]] = []
@@ -73,12 +74,14 @@ def _are_alike(numbers: Mapping[str, set[str]]) -> bool:
 
 def _free(container: str, taken: set[str]) -> str:
     """The first letters of the words of a container's name, and as many more as make it the only one."""
-    words = [word for word in re.split(r"[^A-Za-z]+", container.rpartition(".")[2].upper()) if word] or ["X"]
+    name, level = container.upper(), ""
+    if found := re.fullmatch(r"(.*)\.(\d{1,4})", name):
+        name, level = found[1], f"{found[2]}."
+    words = re.findall("[A-Z]+", name.rpartition(".")[2]) or ["X"]
     for length in range(1, max(map(len, words)) + 1):
-        id = "".join(word[:length] for word in words)
-        if id not in taken:
-            return id
-    letters = "".join(re.findall("[A-Z]+", container.upper()))
-    while letters in taken:
+        letters = "".join(word[:length] for word in words)
+        if letters + level not in taken:
+            return letters + level
+    while letters + level in taken:
         letters += "X"
-    return letters
+    return letters + level

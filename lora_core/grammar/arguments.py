@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ..blocks import NEUTRAL, BlockWeights, read_block_weights
 from ..errors import BadBlockText
@@ -16,7 +15,7 @@ Arguments = dict[str, Part]
 
 _STEPS = re.compile(rf"({NUMBER})\s*-\s*({NUMBER})", re.ASCII)
 _HASH = re.compile(r"[0-9a-fA-F]{8,64}")
-_X_CELL = re.compile(r"\s*X\s*(?:([+-])\s*(\d+(?:\.\d*)?|\.\d+)\s*)?", re.ASCII)
+_X_CELL = re.compile(r"(?<![^\s,=])X(?=[\s,+-]|$)", re.IGNORECASE)
 _FRACTION = "a fraction of the sampling from 0 to 1: step 10 of 20 is 0.5"
 
 
@@ -90,64 +89,23 @@ def _hash(source: Source, arguments: Arguments) -> str:
     return part.text.lower()
 
 
-@dataclass(frozen=True)
-class _Cells:
-    """Block weights to be read, and for every offset in them (the end too) the one in the source."""
-
-    text: str
-    offsets: tuple[int, ...] | range
-
-
 def _block_weights(source: Source, arguments: Arguments) -> BlockWeights:
-    blocks, elements = arguments.get("lbw"), arguments.get("lbwe")
+    blocks, elements, x = (arguments.get(name) for name in ("lbw", "lbwe", "x"))
     for part in (blocks, elements):
         if part and not part.text:
             raise source.error(part.offset, "nothing", "block weights, such as OUTALL or IN04-08=0.5")
-    if "x" in arguments or (blocks and "X" in blocks.text):
-        cells = _fill_x(source, blocks, arguments.get("x"))
-    else:
-        cells = _as_written(blocks)
-    if not cells.text and not elements:
+    if not (blocks or elements or x):
         return NEUTRAL
+    # Impact writes semicolons between the weights and the values of their letters.
+    text = blocks.text.replace(";", " ") if blocks else ""
+    if x:
+        read_number(source, x)
+        if not _X_CELL.search(text):
+            raise source.error(x.offset, repr(x.text), "no value for X, or an X in 'lbw='")
+        text += f" X={x.text}"
     try:
-        return read_block_weights(cells.text, elements.text if elements else "")
+        return read_block_weights(text, elements.text if elements else "")
     except BadBlockText as error:
-        if error.which == "elements" and elements:
-            offset = elements.offset + error.position
-        else:
-            offset = cells.offsets[error.position]
-        raise source.error(offset, error.found, error.expected) from None
-
-
-def _as_written(part: Part | None) -> _Cells:
-    if part is None:
-        return _Cells("", range(1))
-    return _Cells(part.text, range(part.offset, part.offset + len(part.text) + 1))
-
-
-def _fill_x(source: Source, blocks: Part | None, x: Part | None) -> _Cells:
-    """The X cells of a vector as numbers: `X`, `X+0.2` and `X-0.2`, 1 where no `x=` says else.
-
-    This is how the block-weight extension reads them; its X in presets of its user's own is not known here.
-    """
-    value = read_number(source, x) if x else 1.0
-    vector = blocks.text.split(",") if blocks else []
-    if blocks is None or len(vector) == 1 or not any(map(_X_CELL.fullmatch, vector)):
-        if x:
-            raise source.error(x.offset, repr(x.text), "no 'x=', or X in the vector of 'lbw=' for it to fill")
-        return _as_written(blocks)
-    text, offsets, offset = "", list[int](), blocks.offset
-    for cell in vector:
-        filled = _filled(cell, value)
-        text += filled + ","
-        offsets += [offset + min(i, len(cell)) for i in range(len(filled))] + [offset + len(cell)]
-        offset += len(cell) + 1
-    return _Cells(text[:-1], tuple(offsets))
-
-
-def _filled(cell: str, x: float) -> str:
-    found = _X_CELL.fullmatch(cell)
-    if found is None:
-        return cell
-    change = float(found[2] or 0) * (-1 if found[1] == "-" else 1)
-    return write_number(round(x + change, 6))  # 0.7 + 0.2 is 0.9 to whoever wrote it
+        part = elements if error.which == "elements" else blocks
+        assert part is not None  # an empty text has no mistake
+        raise source.error(part.offset + error.position, error.found, error.expected) from None

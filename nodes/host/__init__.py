@@ -3,19 +3,31 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import embedding_names, fingerprint, lora_names, lora_path, resolve_name, words_of
+from .files import embedding_names, words_of
 from .inspecting import Inspected, inspect_lora
+from .library import (
+    check,
+    facts,
+    fingerprint,
+    lora_names,
+    lora_path,
+    resolve_active,
+    resolve_name,
+)
 from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
     "Inspected",
     "apply_stack",
+    "check",
     "embedding_names",
+    "facts",
     "fingerprint",
     "inspect_lora",
     "lora_names",
     "lora_path",
+    "resolve_active",
     "resolve_name",
     "words_of",
 ]

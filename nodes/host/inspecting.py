@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...lora_core.inspect import Side, Spectrum, measure_alone, measure_on
+from ...lora_core.patch import family_in
 from ...lora_core.stack import Entry
 from ...lora_core.verdict import Verdict
 from .files import CACHE
-from .key_maps import clip_map, family, model_map
+from .key_maps import clip_map, model_map
 from .patching import judge
 from .weights import weights_of
 
@@ -39,5 +40,5 @@ def _spectrum(verdict: Verdict, model: Any, clip: Any) -> Spectrum:
         (verdict.model, model_map(model) if model is not None else None, model),
     ):
         if match is not None and names is not None and match.layers:
-            sides.append(Side(match.layers, family(names), weights_of(patcher)))
+            sides.append(Side(match.layers, family_in(names), weights_of(patcher)))
     return measure_on(verdict.lora, sides) if sides else measure_alone(verdict.lora, verdict.made_for)

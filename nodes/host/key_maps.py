@@ -9,12 +9,10 @@ from typing import Any
 import comfy.lora
 import torch
 
-from ...lora_core.blocks import Family, family_of
 from ...lora_core.key_map import KeyMap, Target
 from ...lora_core.key_maps.names import names as model_names
 from ...lora_core.key_maps.text_encoders import names as text_encoder_names
 
-_FAMILIES: weakref.WeakKeyDictionary[KeyMap, Family] = weakref.WeakKeyDictionary()
 _KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
 
 
@@ -26,14 +24,6 @@ def model_map(model: Any) -> KeyMap:
 def clip_map(clip: Any) -> KeyMap:
     """The layer names of a text encoder."""
     return _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip, text_encoder_names)
-
-
-def family(key_map: KeyMap) -> Family:
-    """The family a key map's model is of, with its blocks."""
-    known = _FAMILIES.get(key_map)
-    if known is None:
-        known = _FAMILIES[key_map] = family_of(key_map.shapes)
-    return known
 
 
 def _key_map(
@@ -49,8 +39,10 @@ def _key_map(
         # A fresh dict always: the host's functions have a mutable default that remembers earlier models.
         names = {name: to_target(value) for name, value in host_names(module, {}).items()}
         # Packed weights (NF4 and the like) do not show the shape they stand for.
-        shapes = {k: tuple(t.shape) for k, t in module.state_dict().items() if t.is_floating_point()}
-        known = _KEY_MAPS[module] = KeyMap.of({**our_names(shapes), **names}, shapes)
+        state = module.state_dict()
+        shapes = {k: tuple(t.shape) for k, t in state.items() if t.is_floating_point()}
+        packed = frozenset(state.keys() - shapes.keys())
+        known = _KEY_MAPS[module] = KeyMap.of({**our_names(shapes), **names}, shapes, packed)
     return known
 
 

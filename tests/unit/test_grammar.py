@@ -72,6 +72,7 @@ BLOCK_SPELLINGS = [
     (f"<lora:ink:0.8:lbw={WITH_X}:x=0.7>", 0.8, 0.8, FILLED, ""),
     (f"<lora:ink:0.8:{WITH_X}:0.7>", 0.8, 0.8, FILLED, ""),
     ("<lora:ink:0.8:lbw=X,0,0,0,X,1,1,0,0,0,0,0,0,0,0,0,0>", 0.8, 0.8, VECTOR, ""),
+    ("<lora:ink:0.8:LBW=A,0,0,0,B,1,1,0,0,0,0,0,0,0,0,0,0;A=1;B=1;>", 0.8, 0.8, VECTOR, ""),
 ]
 
 
@@ -88,7 +89,7 @@ def test_block_weights_are_read_in_every_spelling(
         ("<lora:ink:0.8:lbw= OUTALL %>", 27),
         ("<lora:ink:0.8:OUTALL %>", 22),
         ("<lora:ink:0.8:lbwe=IN05/attn2=0.3 %>", 35),
-        (f"<lora:ink:0.8:lbw={WITH_X},%:x=0.7>", 20 + len(WITH_X)),
+        (f"<lora:ink:0.8:lbw={WITH_X} %:x=0.7>", 20 + len(WITH_X)),
     ],
 )
 def test_an_error_in_block_weights_points_into_the_tag(text: str, column: int) -> None:
@@ -142,7 +143,7 @@ ERRORS = [
     ("<lora:ink:0.8:lbw=>", 1, 19, "nothing", "OUTALL"),
     ("<lora:ink:0.8:OUTALL:lbw=OUTALL>", 1, 15, "'lbw' a second time", "once"),
     ("<lora:ink:0.8:0.3:OUTALL>", 1, 19, "'OUTALL'", "'lbw=' or 'lbwe='"),
-    ("<lora:ink:0.8:lbw=OUTALL:x=0.7>", 1, 28, "'0.7'", "X in the vector"),
+    ("<lora:ink:0.8:lbw=OUTALL:x=0.7>", 1, 28, "'0.7'", "an X in 'lbw='"),
     ("<lora:ink:0@0,1@0.5>", 1, 11, "'0@0,1@0.5'", "'start=' and 'stop='"),
     ("<lora:ink:1:1:dyn=4>", 1, 15, "'dyn'", "no 'dyn='"),
     ("<lora:ink:hr=1>", 1, 11, "'hr'", "second pass"),
@@ -199,7 +200,7 @@ STRENGTHS = st.floats(allow_nan=False, allow_infinity=False)
 BLOCKS = st.builds(
     read_block_weights,
     st.sampled_from(["", "OUTALL", VECTOR, FILLED, "IN04-08=0.5 OUT*=0", "BASE=1 MID=-0.25"]),
-    st.sampled_from(["", ELEMENTS, "attn1=0.5"]),
+    st.sampled_from(["", ELEMENTS, "*/attn1=0.5"]),
 )
 WINDOWS = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
 HASHES = st.just("") | st.text("0123456789abcdef", min_size=8, max_size=64)
@@ -233,7 +234,22 @@ PIECES += [
     f"{name}=" for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "w", "hash", "dyn")
 ]
 PIECES += [f"<lora:ink:0.8:lbw={VECTOR}>", "1e999", "\u2028", "é", "\0", "abcdef0123"]
-TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text()
+BLOCK_PIECES = [
+    *" ,=/*!-0123456789RUXABab",
+    "IN04",
+    "IN04-08",
+    "OUT*",
+    "BASE",
+    "OUTALL",
+    "attn2",
+    "ff",
+    VECTOR,
+]
+BLOCK_PIECES += ["INVERT", "seed=7", "default=0", "=0.5", "1e-3", "=", "S05", "MIDD", "SD-AB", ";A=2;"]
+BLOCK_TEXTS = st.lists(st.sampled_from(BLOCK_PIECES), max_size=12).map("".join)
+TAGS = st.builds("<lora:ink:0.8:lbw={}:lbwe={}>".format, BLOCK_TEXTS, BLOCK_TEXTS)
+TAGS |= st.builds("<lora:ink:0.8:{}>".format, BLOCK_TEXTS)
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=40).map("".join) | st.text() | TAGS
 
 
 @settings(max_examples=500)

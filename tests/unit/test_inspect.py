@@ -15,7 +15,7 @@ from lora_core.adapters.full import Difference
 from lora_core.adapters.lokr import LoKr
 from lora_core.adapters.low_rank import LowRank
 from lora_core.blocks import family_of
-from lora_core.family_of_file import family_of_layers
+from lora_core.family_of_file import family_of_file
 from lora_core.files import Stamp
 from lora_core.inspect import Side, change_energy, measure_alone, measure_on
 from lora_core.key_map import Target
@@ -138,7 +138,7 @@ def test_without_a_model_blocks_follow_from_the_names() -> None:
         "lora_te_text_model_encoder_layers_7_mlp_fc1": 8,
     }
     lora = _lora({name: LowRank(_rand(8, 2), _rand(2, width), 1.0) for name, width in names.items()})
-    spectrum = measure_alone(lora, family_of_layers({}, lora.widths))
+    spectrum = measure_alone(lora, family_of_file({}, lora.widths))
     assert spectrum.family == "Stable Diffusion 1"
     assert [part.block for part in spectrum.blocks] == ["TE07", "IN04", "M00", "OUT05"]
     assert {part.element for part in spectrum.parts} >= {"attn2.k", "attn1.q", "ff.up"}
@@ -155,7 +155,7 @@ def test_without_a_model_slices_of_one_weight_are_not_taken_for_one_another() ->
             "transformer.single_transformer_blocks.1.attn.to_q": LowRank(_rand(8, 2), _rand(2, 8), 1.0),
         }
     )
-    spectrum = measure_alone(lora, family_of_layers({"ss_base_model_version": "flux1"}, lora.widths))
+    spectrum = measure_alone(lora, family_of_file({"ss_base_model_version": "flux1"}, lora.widths))
     wanted = sum(_square_sum(adapter.up @ adapter.down) for adapter in layers.values())
     first = spectrum.blocks[0]
     assert (first.block, first.layers) == ("D00", 3)
@@ -164,7 +164,7 @@ def test_without_a_model_slices_of_one_weight_are_not_taken_for_one_another() ->
 
 def test_kinds_that_need_the_weight_are_counted_not_guessed() -> None:
     lora = _lora({"lora_unet_mid_block_attentions_0_proj_in": kinds.make("OFT", (12, 8))})
-    spectrum = measure_alone(lora, family_of_layers({}, lora.widths))
+    spectrum = measure_alone(lora, family_of_file({}, lora.widths))
     assert spectrum.parts == ()
     assert [*spectrum.needs_weight.values()] == [1]
 
