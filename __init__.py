@@ -1,6 +1,7 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
 from .nodes.blocks import LoraRackBlocks
+from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
 from .nodes.prompt import LoraRackPrompt
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
@@ -11,6 +12,7 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackStack": LoraRackStack,
     "LoraRackPrompt": LoraRackPrompt,
     "LoraRackApply": LoraRackApply,
+    "LoraRackInspect": LoraRackInspect,
     "LoraRackBlocks": LoraRackBlocks,
 }
 
@@ -20,6 +22,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackStack": "LoRA Rack",
     "LoraRackPrompt": "Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
+    "LoraRackInspect": "Inspect LoRA",
     "LoraRackBlocks": "LoRA Block Weights",
 }
 

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from .adapters.padded import Padded
-from .blocks import BlockWeights
+from .blocks import BlockWeights, family_of
 from .errors import RackError
+from .family_of_file import family_of_file
 from .files import Header, TensorInfo, read_header
 from .grammar import write
 from .hashes import sha256
@@ -117,9 +118,13 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
+    model_family = family_of(model_map.shapes) if model_map else None
+    clip_family = family_of(clip_map.shapes) if clip_map else None
     for entry, lora in zip(entries, loras, strict=True):
-        model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
-        verdicts.append(Verdict(entry, lora.outline, model, clip))
+        found = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
+        made_for = family_of_file(lora.metadata, lora.outline.widths)
+        in_model, in_clip = found
+        verdicts.append(Verdict(entry, lora.outline, in_model, in_clip, made_for, model_family, clip_family))
         verdicts[-1].require_effect()
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):

@@ -4,6 +4,7 @@ Nodes import this package alone; only the modules in it import the host.
 """
 
 from .files import embedding_names, words_of
+from .inspecting import Inspected, inspect_lora
 from .library import (
     check,
     facts,
@@ -17,11 +18,13 @@ from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
+    "Inspected",
     "apply_stack",
     "check",
     "embedding_names",
     "facts",
     "fingerprint",
+    "inspect_lora",
     "lora_names",
     "lora_path",
     "resolve_active",
