@@ -1,5 +1,6 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
+from .nodes import routes
 from .nodes.load import LoraRackLoad
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
 
@@ -17,4 +18,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackApply": "Apply LoRA Stack",
 }
 
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+WEB_DIRECTORY = "./web"
+
+routes.register()
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

@@ -3,15 +3,17 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import fingerprint, lora_names, lora_path, resolve_name, words_of
+from .files import fingerprint, listed_path, lora_names, lora_path, metadata_of, resolve_name, words_of
 from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
     "apply_stack",
     "fingerprint",
+    "listed_path",
     "lora_names",
     "lora_path",
+    "metadata_of",
     "resolve_name",
     "words_of",
 ]

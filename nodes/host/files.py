@@ -63,6 +63,14 @@ def lora_path(name: str) -> Path:
     return Path(folder_paths.get_full_path_or_raise("loras", resolve_name(name)))
 
 
+def listed_path(name: str) -> Path | None:
+    """Where a LoRA lies that the host lists under exactly this name; None for any other name."""
+    if name not in lora_names():
+        return None
+    found = folder_paths.get_full_path("loras", name)
+    return Path(found) if found else None
+
+
 def fingerprint(names: Sequence[str]) -> str:
     """Changes whenever one of the files does, for IS_CHANGED."""
     stamps = [Stamp.of(lora_path(name)) for name in names]
@@ -72,10 +80,11 @@ def fingerprint(names: Sequence[str]) -> str:
 def words_of(name: str) -> str:
     """The trigger words of a LoRA, joined as a prompt would hold them."""
     path = lora_path(name)
-    return ", ".join(trigger_words(path, _metadata(path)))
+    return ", ".join(trigger_words(path, metadata_of(path)))
 
 
-def _metadata(path: Path) -> Mapping[str, str]:
+def metadata_of(path: Path) -> Mapping[str, str]:
+    """What a file says about itself; empty where its format has no place for that. Raises FileError."""
     if path.suffix.lower() != ".safetensors":
         return {}
     return CACHE.get(("header", Stamp.of(path)), lambda: read_header(path)).metadata
