@@ -44,7 +44,7 @@ function mountRack(node) {
     getMinHeight: () => view.wantedHeight,
   });
   widget.serialize = false; // not in the workflow
-  followHeight(node, editor, view);
+  followHeight(node, view);
   followWires(node, editor, view);
   node.refreshComboInNode = () => void editor.read(); // the host calls it when the lists of files are new
   node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
@@ -94,14 +94,11 @@ function rememberForUndo() {
  * Let the node follow the number of rows until a person gives it another height.
  *
  * @param {LGraphNode} node
- * @param {RackEditor} editor
  * @param {RackView} view
  */
-function followHeight(node, editor, view) {
+function followHeight(node, view) {
   let fitted = 0;
-  const draw = editor.draw;
-  editor.draw = () => {
-    draw();
+  const fit = () => {
     view.element.style.setProperty("--rack-wanted", `${view.wantedHeight}px`);
     const least = node.computeSize()[1];
     const isOurs = fitted === 0 || Math.abs(node.size[1] - fitted) < 2;
@@ -110,6 +107,9 @@ function followHeight(node, editor, view) {
     if (height !== node.size[1]) node.setSize([node.size[0], height]);
     node.graph?.setDirtyCanvas(true, true);
   };
+  // What a row unfolds shows its height only once the page has laid it out.
+  view.onDrawn = () => requestAnimationFrame(fit);
+  view.onDrawn();
 }
 
 /** @param {LGraphNode} node @param {RackEditor} editor @param {RackView} view */

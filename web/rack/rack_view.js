@@ -46,6 +46,8 @@ export class RackView {
     this.status = element("div", { class: "lora-rack-unseen", role: "status" });
     this.element = this.#assemble();
     this.typing = 0;
+    /** @type {() => void} */
+    this.onDrawn = () => {};
     editor.draw = () => this.draw();
     this.draw();
   }
@@ -80,6 +82,7 @@ export class RackView {
     setAttribute(this.all, "aria-label", this.all.textContent);
     this.#drawNotice();
     if (!showsText) this.#drawRows();
+    this.onDrawn();
   }
 
   #drawRows() {
