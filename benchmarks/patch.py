@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import kinds
 import torch
 from counting import count_work
 from subjects import COUNTS, Subject, loaders, open_subject, patch, unpatch
@@ -20,11 +21,13 @@ Case = tuple[str, dict[str, float]]
 
 
 def run() -> Iterator[Case]:
-    """SD1.5 per weight dtype and number of LoRAs, SDXL- and Flux-size layers for the most."""
+    """SD1.5 per weight dtype and number of LoRAs, a stack of several kinds; SDXL and Flux sizes."""
     for dtype_name, dtype in DTYPES.items():
         with open_subject("sd15", dtype) as model:
             for count in COUNTS:
                 yield f"sd15/{dtype_name}/{count}", _case(model, count)
+    with open_subject("sd15", torch.float16, kinds.MIXED) as model:
+        yield "sd15/fp16/mixed", _case(model, len(kinds.MIXED))
     for name in ("sdxl", "flux"):
         with open_subject(name, torch.float16) as model:
             yield f"{name}/fp16/{COUNTS[-1]}", _case(model, COUNTS[-1])

@@ -12,6 +12,7 @@ from typing import Any
 import comfy.sd
 import folder_paths
 import in_host
+import kinds
 import layouts
 import lora_files
 import nodes
@@ -75,7 +76,9 @@ def unpatch(model: Any) -> None:
 
 
 @contextmanager
-def open_subject(name: str, dtype: torch.dtype) -> Iterator[Subject]:
+def open_subject(
+    name: str, dtype: torch.dtype, files: Sequence[kinds.Kind] = kinds.PLAIN
+) -> Iterator[Subject]:
     """The model "sd15", "sdxl" or "flux", and eight rank-32 LoRAs in fp16 for it."""
     layout = layouts.Layout(name, _NETWORKS[name])
     model = comfy.sd.load_diffusion_model_state_dict(layout.state_dict(dtype), model_options={"dtype": dtype})
@@ -83,9 +86,9 @@ def open_subject(name: str, dtype: torch.dtype) -> Iterator[Subject]:
     shapes = {k.removeprefix(prefix): tuple(v.shape) for k, v in model.model.state_dict().items()}
     layers = lora_files.kohya_layers(shapes, _TRAINED[name], "lora_unet_")
     with tempfile.TemporaryDirectory() as folder:
-        names = [f"bench_{i}.safetensors" for i in range(max(COUNTS))]
-        for seed, file_name in enumerate(names):
-            lora_files.save(Path(folder) / file_name, lora_files.low_rank_tensors(layers, seed, RANK))
+        names = [f"bench_{i}.safetensors" for i in range(len(files))]
+        for seed, (file_name, make) in enumerate(zip(names, files, strict=True)):
+            lora_files.save(Path(folder) / file_name, make(layers, seed, RANK))
         extensions = folder_paths.folder_names_and_paths["loras"][1]
         folder_paths.folder_names_and_paths["loras"] = ([folder], extensions)
         folder_paths.filename_list_cache.pop("loras", None)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .change import Reorder, add_product, to_weight
 from .roles import BadTensors, Roles, has_all, matrix_shape, read_scale, require, used
+from .scratch import scratch
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +87,13 @@ class LowRankRun:
     ) -> Tensor:
         """Add strength times the run to `weight` in place."""
         device = weight.device
-        up = to_weight(self.up, weight, dtype)
+        up = self.up.to(device, non_blocking=True)
+        if up.dtype != dtype:
+            up = scratch("up", up.shape, dtype, device).copy_(up)
         down = self.down.to(device, non_blocking=True)
         scales = self.scales.to(device, non_blocking=True).unsqueeze(1)
         # Scaling and casting in one kernel; the few rows of `down` are the smallest place to scale.
-        down = torch.mul(down, scales, out=torch.empty(down.shape, dtype=dtype, device=device))
+        down = torch.mul(down, scales, out=scratch("down", down.shape, dtype, device))
         return add_product(weight, up, down, strength, reorder)
 
 
