@@ -5,9 +5,12 @@
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
     ├── BadStackText           the text of a stack: line, column, what was found and what was expected
-    ├── UnresolvedLora         a name that does not mean exactly one file
-    │   ├── MissingLora        no file of that name; the nearest names
-    │   └── AmbiguousLora      several files of that name; all of them
+    ├── UnresolvedLora         a name or hash that does not mean exactly one file
+    │   ├── MissingLora        no such file; the nearest names, where to get it
+    │   ├── AmbiguousLora      several such files; all of them
+    │   ├── OtherContent       a file of that name, but not of the hash beside it
+    │   └── BadHash            no hash any tool gives a file
+    ├── SearchUnfinished       the answer takes more reading than the caller allowed
     └── FitError               a LoRA that does not belong on this model
         ├── NothingMatches     not one of its layers is in the model
         └── ShapeMismatch      a layer is there, with another shape
@@ -17,6 +20,7 @@ Messages say what is wrong, where, what was found, and what to do.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,31 +61,71 @@ class BadStackText(RackError):
 
 
 class UnresolvedLora(RackError):
-    """A name that does not mean exactly one file."""
+    """A name or a hash that does not mean exactly one file."""
 
     def __init__(self, name: str, candidates: Sequence[str], message: str) -> None:
         self.name = name
         self.candidates = tuple(candidates)
         super().__init__(message)
 
+    def in_row(self, row: int) -> UnresolvedLora:
+        """The same error, saying in which row of a stack (from 1) it is."""
+        error = copy.copy(self)
+        error.args = (f"row {row}: {self}",)
+        return error
+
 
 class MissingLora(UnresolvedLora):
-    """No file has this name. `candidates` are the nearest names there are."""
+    """No such file. `candidates` are the nearest names there are; `page` tells where to get it, if known."""
 
-    def __init__(self, name: str, candidates: Sequence[str]) -> None:
+    def __init__(self, name: str, candidates: Sequence[str], hash: str = "", page: str = "") -> None:
+        self.hash = hash
+        self.page = page
         if candidates:
             hint = f"Nearest names: {', '.join(candidates)}"
         else:
             hint = "No name comes near it; put the file into a loras folder and refresh"
-        super().__init__(name, candidates, f"no LoRA is called {name!r}. {hint}")
+        wanted = f"{name!r}, and no file has the hash {hash}" if hash else repr(name)
+        source = f". It comes from {page}" if page else ""
+        super().__init__(name, candidates, f"no LoRA is called {wanted}. {hint}{source}")
 
 
 class AmbiguousLora(UnresolvedLora):
-    """Several files have this name. `candidates` are all of them."""
+    """Several such files. `candidates` are all of them."""
 
-    def __init__(self, name: str, candidates: Sequence[str]) -> None:
+    def __init__(self, name: str, candidates: Sequence[str], hash: str = "") -> None:
+        self.hash = hash
         listed = ", ".join(candidates)
-        super().__init__(name, candidates, f"{name!r} could be any of: {listed}. Write one of these instead")
+        wanted = f"{name!r} with the hash {hash}" if hash else repr(name)
+        super().__init__(name, candidates, f"{wanted} could be any of: {listed}. Write one of these instead")
+
+
+class OtherContent(UnresolvedLora):
+    """A file of that name is here, but it is not the one of the hash, and no other file is."""
+
+    def __init__(self, name: str, candidates: Sequence[str], hash: str, found: str, page: str = "") -> None:
+        self.hash = hash
+        source = f" ({page})" if page else ""
+        super().__init__(
+            name,
+            candidates,
+            f"no file has the hash {hash}. {', '.join(candidates)} has the name {name!r} but another content "
+            f"(AutoV2 {found}). Get the file of that hash{source}, or take the hash out to use this one",
+        )
+
+
+class BadHash(UnresolvedLora):
+    """What is given as a hash is none."""
+
+    def __init__(self, hash: str, problem: str) -> None:
+        self.hash = hash
+        super().__init__(
+            "", (), f"{hash!r} is no hash of a LoRA: {problem}. Take it out to find the file by its name"
+        )
+
+
+class SearchUnfinished(RackError):
+    """Whether a LoRA is here takes more reading than the caller allowed. Nothing is wrong."""
 
 
 class FitError(RackError):

@@ -38,7 +38,7 @@ class NamesOneLora:
         if lora_name is None:
             return True
         try:
-            host.resolve_name(lora_name)
+            host.check(lora_name)
         except RackError as error:
             return str(error)
         return True

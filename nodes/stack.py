@@ -13,13 +13,8 @@ from . import host, inputs
 from .stack_type import from_wire, to_wire
 
 
-def _named_as_listed(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries under the host's spelling of their names, which other packs' nodes look up too."""
-    return [replace(entry, name=host.resolve_name(entry.name)) for entry in entries]
-
-
 def _words(entries: Sequence[Entry]) -> str:
-    return ", ".join(dict.fromkeys(filter(None, (host.words_of(entry.name) for entry in entries))))
+    return ", ".join(dict.fromkeys(filter(None, map(host.words_of, entries))))
 
 
 class LoraRackAdd(inputs.NamesOneLora):
@@ -47,7 +42,8 @@ class LoraRackAdd(inputs.NamesOneLora):
     def add(
         self, lora_name: str, strength_model: float, strength_clip: float, stack: list[Any] | None = None
     ) -> tuple[list[Any], str]:
-        entries = _named_as_listed([Entry(lora_name, strength_model, strength_clip)])
+        entry = Entry(lora_name, strength_model, strength_clip)
+        entries = [replace(entry, name=host.resolve_name(entry))]
         return to_wire(entries, stack), _words(entries)
 
 
@@ -91,16 +87,16 @@ class LoraRackStack:
 
     @classmethod
     def IS_CHANGED(cls, text: str | None, **_: Any) -> str:
-        return host.fingerprint([entry.name for entry in parse(text or "").active])
+        return host.fingerprint(parse(text or "").active)
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
-        entries = _named_as_listed(parse(text).active)
+        entries = host.resolve_active(parse(text).entries)
         return to_wire(entries, stack), _words(entries)
 
 
 def _problem(row: int, entry: Entry) -> str | None:
     try:
-        host.resolve_name(entry.name)
+        host.check(entry)
     except RackError as error:
         return f"row {row}: {error}"
     return None
@@ -141,5 +137,6 @@ class LoraRackApply:
         }
 
     def apply(self, model: Any, stack: list[Any], mismatch: str, clip: Any = None) -> tuple[Any, Any, str]:
-        applied = host.apply_stack(model, clip, from_wire(stack), require_effect=mismatch == "error")
+        entries = host.resolve_active(from_wire(stack))
+        applied = host.apply_stack(model, clip, entries, require_effect=mismatch == "error")
         return applied.model, applied.clip, applied.report

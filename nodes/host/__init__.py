@@ -3,17 +3,27 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import fingerprint, listed_path, lora_names, lora_path, metadata_of, resolve_name, words_of
+from .files import words_of
+from .library import (
+    check,
+    facts,
+    fingerprint,
+    lora_names,
+    lora_path,
+    resolve_active,
+    resolve_name,
+)
 from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
     "apply_stack",
+    "check",
+    "facts",
     "fingerprint",
-    "listed_path",
     "lora_names",
     "lora_path",
-    "metadata_of",
+    "resolve_active",
     "resolve_name",
     "words_of",
 ]

@@ -67,7 +67,7 @@ def _judge(entries: Sequence[Entry], model_names: KeyMap | None, clip_names: Key
     progress = comfy.utils.ProgressBar(len(entries))
     verdicts: list[Verdict] = []
     for entry in entries:
-        loaded = load(entry.name)
+        loaded = load(entry)
         verdicts.append(Verdict(entry, loaded.lora, _match(loaded, model_names), _match(loaded, clip_names)))
         progress.update(1)
     return verdicts
