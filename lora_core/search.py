@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_WORD = re.compile(r"[^\W_]+")
-
 # A term as it stands beats its letters in order; what begins a word beats what is inside one.
 _WHOLE, _BEGINS, _INSIDE, _LETTERS = 100.0, 60.0, 40.0, 10.0
 
@@ -53,11 +51,11 @@ class _Term:
         return _LETTERS / spread if spread <= 4 else 0.0
 
     def _found(self, text: str, place: int) -> float:
-        starts = {match.start() for match in _WORD.finditer(text)}
-        while place >= 0 and place not in starts:
+        part = len(self._text) / len(text)
+        while place > 0 and text[place - 1].isalnum():
             place = text.find(self._text, place + 1)
         if place < 0:
-            return _INSIDE + len(self._text) / len(text)
+            return _INSIDE + part
         end = place + len(self._text)
         ends_word = end == len(text) or not text[end].isalnum()
-        return (_WHOLE if ends_word else _BEGINS) + len(self._text) / len(text)
+        return (_WHOLE if ends_word else _BEGINS) + part

@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ..lora_core.errors import RackError
+from ..lora_core.errors import MissingLora, RackError
+from ..lora_core.file_facts import FileFacts
 from ..lora_core.search import Query
-from ..lora_core.sidecars import trigger_words
+from ..lora_core.stack import Entry
 from . import host
-from .previews import Preview, Previews
+from .previews import Preview, preview_at
 
 PAGE_LIMIT = 200
+_FRESH_S = 60.0  # how long what a search looks into may be older than the files
+_MISSING_S = 20.0  # how long a LoRA that was not found is not looked for again
+
+Fields = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One LoRA in a list. `preview` is the version of its picture, empty where there is none; `problem` says
-    why a file cannot be used, empty where nothing is known against it.
+    """One LoRA in a list; what is not known is empty or None.
+
+    `source` is the page it comes from, `preview` the version of its picture, `problem` why it cannot be used.
     """
 
     name: str
-    folder: str
     title: str
     family: str
     words: tuple[str, ...]
     source: str
-    size: int
-    modified_s: int
+    strength: float | None
+    strength_clip: float | None
     preview: str
     problem: str
-
-    @property
-    def fields(self) -> tuple[tuple[str, float], ...]:
-        """What a search looks into, and how much a find there counts."""
-        return (
-            *_name_fields(self.name),
-            (self.title.casefold(), 0.9),
-            (" ".join(self.words).casefold(), 0.5),
-            (self.family.casefold(), 0.4),
-        )
 
 
 @dataclass(frozen=True)
@@ -54,95 +50,112 @@ class Page:
 
 
 class Catalog:
-    """The host's LoRAs. What was read of a file is kept until the file or its folder changes.
+    """The host's LoRAs, searched by name at once, by title, words and family once those have been read.
 
-    A search looks into names at once, and into titles, words and families as far as they have been read: a
-    thread reads them all from the first search on.
+    A thread reads them when the list is looked at first, and again when the list or time has changed.
     """
 
     def __init__(self) -> None:
-        self.previews = Previews()
-        self._cards: dict[str, tuple[tuple[int, ...], Card]] = {}
-        self._reader: threading.Thread | None = None
+        self._fields: Mapping[str, Fields] = {}
+        self._read: tuple[Sequence[str], float] = ((), -_FRESH_S)  # which names, and when
+        self._missing: dict[Entry, tuple[Sequence[str], float, RackError]] = {}
         self._lock = threading.Lock()
 
     def page(self, query: str, offset: int, limit: int) -> Page:
         """The LoRAs that fit what was typed, best first; all, in the host's order, if nothing was."""
         names = host.lora_names()
-        self._read_all(names)
-        found = self._search(Query(query), names)
+        asked = Query(query)
+        if asked.is_empty:
+            self._read_again(names)
+        found = names if asked.is_empty else self._search(asked, names)
         here = found[offset : offset + min(limit, PAGE_LIMIT)]
-        return Page(len(found), offset, tuple(filter(None, map(self.card, here))))
+        cards = self.cards(here)
+        return Page(len(found), offset, tuple(cards[name] for name in here if name in cards))
 
-    def card(self, name: str) -> Card | None:
-        """What is known of a LoRA under the host's spelling of its name; None if there is no such file."""
-        path = host.listed_path(name)
-        stamp = _stamp(path) if path else None
-        if path is None or stamp is None:
-            return None
-        held = self._cards.get(name)
-        if held is None or held[0] != stamp:
-            held = stamp, self._read(name, path, stamp)
-            self._cards[name] = held
-        return held[1]
+    def cards(self, names: Iterable[str]) -> Mapping[str, Card]:
+        """What is known of the LoRAs among `names` that the host lists under exactly these names."""
+        paths = host.listed_paths(names)
+        facts = host.facts_of(paths.values())
+        return {name: _card(name, path, facts[path]) for name, path in paths.items() if path in facts}
+
+    def look_up(self, entries: Iterable[Entry]) -> list[Card | RackError]:
+        """The file each entry means, or why there is none."""
+        found = [self._look_up(entry) for entry in entries]
+        cards = self.cards(name for name in found if isinstance(name, str))
+        return [name if isinstance(name, RackError) else cards.get(name, _gone(name)) for name in found]
 
     def preview(self, name: str) -> Preview | None:
         """The picture beside a listed LoRA."""
-        path = host.listed_path(name)
-        return self.previews.find(path) if path else None
+        path = host.listed_paths([name]).get(name)
+        facts = host.facts_of([path]).get(path) if path else None
+        return _preview(path, facts) if path and facts else None
 
-    def _read(self, name: str, path: Path, stamp: Sequence[int]) -> Card:
-        preview = self.previews.find(path)
-        problem, metadata = "", {}
+    def _look_up(self, entry: Entry) -> str | RackError:
+        # Finding out that there is none takes reading many files, and a rack asks again with each change.
+        wanted, names, now = Entry(entry.name, hash=entry.hash), host.lora_names(), time.monotonic()
+        held = self._missing.get(wanted)
+        if held is not None and held[0] == names and now - held[1] < _MISSING_S:
+            return held[2]
+        self._missing.pop(wanted, None)
         try:
-            metadata = host.metadata_of(path)
+            return host.look_up(wanted)
         except RackError as error:
-            problem = str(error)
-        return Card(
-            name,
-            folder=str(PurePosixPath(_posix(name)).parent).removeprefix("."),
-            title=metadata.get("modelspec.title", ""),
-            family=metadata.get("modelspec.architecture", "").partition("/")[0],
-            words=trigger_words(path, metadata),
-            source="",
-            size=stamp[0],
-            modified_s=stamp[1] // 10**9,
-            preview=preview.version if preview else "",
-            problem=problem,
-        )
+            self._missing[wanted] = names, now, error
+            return error
 
     def _search(self, query: Query, names: Sequence[str]) -> list[str]:
-        if query.is_empty:
-            return list(names)
-        scored = ((query.score(self._fields(name)), name) for name in names)
+        scored = ((query.score(self._fields.get(name) or _name_fields(name)), name) for name in names)
         return [name for score, name in sorted(scored, key=lambda pair: -pair[0]) if score > 0]
 
-    def _fields(self, name: str) -> Iterable[tuple[str, float]]:
-        held = self._cards.get(name)
-        return held[1].fields if held else _name_fields(name)
+    def _read_again(self, names: Sequence[str]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            read, when = self._read
+            if read == names and now - when < _FRESH_S:
+                return
+            self._read = names, now
+        threading.Thread(target=self._read_all, args=(names,), name="LoRA Rack: reading", daemon=True).start()
 
     def _read_all(self, names: Sequence[str]) -> None:
-        with self._lock:
-            if self._reader is not None or not names:
-                return
-            self._reader = threading.Thread(
-                target=lambda: [self.card(name) for name in names], name="LoRA Rack: reading", daemon=True
-            )
-            self._reader.start()
+        paths = host.listed_paths(names)
+        facts = host.facts_of(paths.values())
+        self._fields = {
+            name: (*_name_fields(name), *_fact_fields(facts[path]))
+            for name, path in paths.items()
+            if path in facts
+        }
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        status, folder = path.stat(), path.parent.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, folder.st_mtime_ns
+def _gone(name: str) -> MissingLora:
+    return MissingLora(name, ())
 
 
-def _name_fields(name: str) -> tuple[tuple[str, float], tuple[str, float]]:
-    path = _posix(name).casefold()
-    return (PurePosixPath(path).stem, 1.0), (path, 0.6)
+def _card(name: str, path: Path, facts: FileFacts) -> Card:
+    about, preview = facts.about, _preview(path, facts)
+    return Card(
+        name,
+        title=about.title,
+        family=facts.family.name or about.base_model,
+        words=about.trigger_words,
+        source=about.page if about.page.startswith(("https://", "http://")) else "",
+        strength=about.strength,
+        strength_clip=about.strength_clip,
+        preview=preview.version if preview else "",
+        problem=facts.problem,
+    )
 
 
-def _posix(name: str) -> str:
-    return name.replace("\\", "/")
+def _preview(path: Path, facts: FileFacts) -> Preview | None:
+    return preview_at(path.with_name(facts.about.preview)) if facts.about.preview else None
+
+
+def _fact_fields(facts: FileFacts) -> Fields:
+    about = facts.about
+    family = " ".join((*facts.family.names, about.base_model))
+    found = ((about.title, 0.9), (" ".join(about.trigger_words), 0.5), (family, 0.4))
+    return tuple((text.casefold(), weight) for text, weight in found if text)
+
+
+def _name_fields(name: str) -> Fields:
+    path = name.replace("\\", "/").casefold()
+    return (path.rpartition("/")[2].rpartition(".")[0], 1.0), (path, 0.6)

@@ -1,4 +1,4 @@
-"""The small pictures beside LoRA files: found, made smaller, kept."""
+"""The small pictures of LoRA files: read, made smaller, kept."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from PIL import Image, ImageOps
 from ..lora_core.cache import ByteCache
 from ..lora_core.errors import BrokenFile
 
-# How the field names previews, best first: LoRA Manager, Civitai Helper, SD.Next, A1111.
-_ENDINGS = tuple(
-    f"{kind}.{extension}"
-    for kind in (".preview", ".thumb", "")
-    for extension in ("webp", "png", "jpeg", "jpg", "gif")
-)
+# What previews may also be, and no picture library reads: films.
+_READABLE = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif"))
 _EDGE_PX = 256
 _MAX_PIXELS = 64_000_000
-_CACHE_BYTES = 32 * 2**20
+
+# Preview → Thumbnail.
+_CACHE = ByteCache(32 * 2**20)
 
 
 @dataclass(frozen=True)
@@ -41,37 +39,19 @@ class Thumbnail:
         return len(self.data)
 
 
-class Previews:
-    """Looks for previews with one listing per folder, made again when the folder changes."""
-
-    def __init__(self) -> None:
-        self._listings: dict[Path, tuple[int, dict[str, str]]] = {}
-        self._thumbnails = ByteCache(_CACHE_BYTES)
-
-    def find(self, lora: Path) -> Preview | None:
-        """The preview of a LoRA file, capitals in its ending or not."""
-        files = self._files(lora.parent)
-        for ending in _ENDINGS:
-            if name := files.get((lora.stem + ending).casefold()):
-                path = lora.with_name(name)
-                try:
-                    return Preview(path, format(path.stat().st_mtime_ns, "x"))
-                except OSError:
-                    continue
+def preview_at(path: Path) -> Preview | None:
+    """The picture at a path, if there is one that can be read."""
+    if path.suffix.lower() not in _READABLE:
+        return None
+    try:
+        return Preview(path, format(path.stat().st_mtime_ns, "x"))
+    except OSError:
         return None
 
-    def thumbnail(self, preview: Preview) -> Thumbnail:
-        """The preview made small. Raises BrokenFile for what is no picture."""
-        return self._thumbnails.get(preview, lambda: Thumbnail(_small(preview.path)))
 
-    def _files(self, folder: Path) -> dict[str, str]:
-        try:
-            changed = folder.stat().st_mtime_ns
-            if folder not in self._listings or self._listings[folder][0] != changed:
-                self._listings[folder] = changed, {p.name.casefold(): p.name for p in folder.iterdir()}
-        except OSError:
-            return {}
-        return self._listings[folder][1]
+def thumbnail(preview: Preview) -> Thumbnail:
+    """The preview made small. Raises BrokenFile for what is no picture."""
+    return _CACHE.get(preview, lambda: Thumbnail(_small(preview.path)))
 
 
 def _small(path: Path) -> bytes:

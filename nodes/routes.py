@@ -16,9 +16,10 @@ from server import PromptServer
 
 from ..lora_core.errors import BadStackText, MissingLora, RackError, UnresolvedLora
 from ..lora_core.grammar import parse, write
-from ..lora_core.stack import Entry, Stack
-from . import host, pictures, rows
-from .catalog import Catalog
+from ..lora_core.stack import Entry
+from . import host, pictures, row_json
+from .catalog import Card, Catalog
+from .previews import thumbnail
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -40,6 +41,7 @@ def register() -> None:
         ("GET", "info", _info),
         ("GET", "thumbnail", _thumbnail),
         ("POST", "parse", _parse),
+        ("POST", "files", _files),
         ("POST", "write", _write),
         ("POST", "stack_in_file", _stack_in_file),
     ):
@@ -82,15 +84,17 @@ async def _loras(request: web.Request) -> web.StreamResponse:
 
 
 async def _info(request: web.Request) -> web.StreamResponse:
-    """?name= → the card, and all the file says about itself as "metadata"."""
+    """?name= → the card, "size", "modified_s", and all the file says about itself as "metadata"."""
 
     def read() -> Json:
-        name = host.resolve_name(_name(request))
-        card = CATALOG.card(name)
-        path = host.listed_path(name)
-        if card is None or path is None:
+        name = host.look_up(_name(request))
+        path = host.listed_paths([name]).get(name)
+        card = CATALOG.cards([name]).get(name)
+        if path is None or card is None:
             raise MissingLora(name, ())
-        return {**asdict(card), "metadata": {} if card.problem else dict(host.metadata_of(path))}
+        status = path.stat()
+        facts = {"size": status.st_size, "modified_s": int(status.st_mtime)}
+        return {**asdict(card), **facts, "metadata": {} if card.problem else dict(host.metadata_of(path))}
 
     return web.json_response(await _apart(read))
 
@@ -101,29 +105,41 @@ async def _thumbnail(request: web.Request) -> web.StreamResponse:
     preview = await _apart(lambda: CATALOG.preview(name))
     if preview is None:
         return web.Response(status=404)
-    small = await _apart(lambda: CATALOG.previews.thumbnail(preview))
+    small = await _apart(lambda: thumbnail(preview))
     headers = {"Cache-Control": _LONG_TIME, "X-Content-Type-Options": "nosniff"}
     return web.Response(body=small.data, content_type="image/webp", headers=headers)
 
 
 async def _parse(request: web.Request) -> web.StreamResponse:
-    """{"text", "anywhere"?} → {"rows", "files"}; `anywhere` reads the tags of a prompt and nothing else."""
+    """{"text", "anywhere"?} → {"rows"}; `anywhere` reads the tags of a prompt and nothing else."""
     body = await _body(request)
     text = body.get("text")
     if not isinstance(text, str):
         raise RackError('the request must hold a "text"')
     read = pictures.tags_in if body.get("anywhere") else parse
-    return web.json_response(await _apart(lambda: _read_rows(read(text))))
+    return web.json_response({"rows": await _apart(lambda: row_json.to_json(read(text)))})
+
+
+async def _files(request: web.Request) -> web.StreamResponse:
+    """{"rows"} → {"files"}: for each row the card of its file or the problem; both null for a comment."""
+    body = await _body(request)
+
+    def found() -> list[Json]:
+        stack = row_json.from_json(body.get("rows"))
+        looked_up = iter(CATALOG.look_up(stack.entries))
+        return [_file(next(looked_up)) if isinstance(row, Entry) else _file(None) for row in stack.rows]
+
+    return web.json_response({"files": await _apart(found)})
 
 
 async def _write(request: web.Request) -> web.StreamResponse:
-    """{"rows"} → {"rows", "text", "files"}: the rows again, each with its text, and the whole text."""
+    """{"rows"} → {"rows", "text"}: the rows again, each with its line of text, and the whole text."""
     body = await _body(request)
 
     def written() -> Json:
-        stack = rows.from_json(body.get("rows"))
+        stack = row_json.from_json(body.get("rows"))
         try:
-            return {"text": write(stack), **_read_rows(stack)}
+            return {"text": write(stack), "rows": row_json.to_json(stack)}
         except ValueError as error:  # a name that no tag can hold
             raise RackError(str(error)) from None
 
@@ -131,23 +147,15 @@ async def _write(request: web.Request) -> web.StreamResponse:
 
 
 async def _stack_in_file(request: web.Request) -> web.StreamResponse:
-    """A picture or a workflow as the body → {"rows", "files"}: the LoRAs it was made with."""
+    """A picture or a workflow as the body → {"rows"}: the LoRAs it was made with."""
     data = await _bytes(request, MAX_FILE_BYTES)
-    return web.json_response(await _apart(lambda: _read_rows(pictures.stack_in_file(data))))
+    return web.json_response({"rows": await _apart(lambda: row_json.to_json(pictures.stack_in_file(data)))})
 
 
-def _read_rows(stack: Stack) -> Json:
-    files = {row.name: _file(row) for row in stack.rows if isinstance(row, Entry)}
-    return {"rows": rows.to_json(stack), "files": files}
-
-
-def _file(entry: Entry) -> Json:
-    """Which file a row means: its card, or why there is none."""
-    try:
-        card = CATALOG.card(entry.name) or CATALOG.card(host.resolve_name(entry.name))
-    except RackError as error:
-        return {"card": None, "problem": describe(error)}
-    return {"card": asdict(card) if card else None, "problem": None}
+def _file(found: Card | RackError | None) -> Json:
+    if isinstance(found, RackError):
+        return {"card": None, "problem": describe(found)}
+    return {"card": asdict(found) if found else None, "problem": None}
 
 
 def _name(request: web.Request) -> str:

@@ -46,7 +46,7 @@ function mountRack(node) {
   widget.serialize = false; // not in the workflow
   followHeight(node, view);
   followWires(node, editor, view);
-  node.refreshComboInNode = () => void editor.read(); // the host calls it when the lists of files are new
+  node.refreshComboInNode = () => void editor.refresh(); // the host calls it when the lists of files are new
   node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
 }
 

@@ -3,13 +3,12 @@
 /**
  * @typedef {object} Card what is known of one LoRA file
  * @property {string} name
- * @property {string} folder
  * @property {string} title
  * @property {string} family
  * @property {string[]} words
  * @property {string} source
- * @property {number} size
- * @property {number} modified_s
+ * @property {number | null} strength what its author or user prefers
+ * @property {number | null} strength_clip
  * @property {string} preview
  * @property {string} problem
  *
@@ -22,7 +21,6 @@
  *
  * @typedef {{card: Card | null, problem: Problem | null}} FileOfRow
  * @typedef {import("./rack/rows.js").RowData} RowData
- * @typedef {{rows: RowData[], files: Record<string, FileOfRow>}} Parsed
  * @typedef {{rows: RowData[], text: string}} Written
  * @typedef {{total: number, offset: number, cards: Card[]}} CardPage
  * @typedef {(path: string, options?: RequestInit) => Promise<Response>} Fetch
@@ -59,7 +57,7 @@ export class Server {
 
   /**
    * @param {string} name
-   * @returns {Promise<Card & {metadata: Record<string, string>}>}
+   * @returns {Promise<Card & {size: number, modified_s: number, metadata: Record<string, string>}>}
    */
   info(name) {
     return this.#ask(`info?${new URLSearchParams({ name })}`);
@@ -75,14 +73,24 @@ export class Server {
    *
    * @param {string} text
    * @param {boolean} [anywhere]
-   * @returns {Promise<Parsed>}
+   * @returns {Promise<RowData[]>}
    */
-  parse(text, anywhere = false) {
-    return this.#post("parse", { text, anywhere });
+  async parse(text, anywhere = false) {
+    return (await this.#post("parse", { text, anywhere })).rows;
   }
 
   /**
-   * The canonical text of rows.
+   * Which file each row means, or why there is none.
+   *
+   * @param {RowData[]} rows
+   * @returns {Promise<FileOfRow[]>}
+   */
+  async files(rows) {
+    return (await this.#post("files", { rows })).files;
+  }
+
+  /**
+   * The rows again, each with its canonical line.
    *
    * @param {RowData[]} rows
    * @returns {Promise<Written>}
@@ -95,11 +103,11 @@ export class Server {
    * The rows of the LoRAs a picture or a workflow was made with.
    *
    * @param {Blob} file
-   * @returns {Promise<Parsed>}
+   * @returns {Promise<RowData[]>}
    */
-  stackInFile(file) {
+  async stackInFile(file) {
     const headers = { "Content-Type": "application/octet-stream" };
-    return this.#ask("stack_in_file", { method: "POST", headers, body: file });
+    return (await this.#ask("stack_in_file", { method: "POST", headers, body: file })).rows;
   }
 
   /**

@@ -3,11 +3,14 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import words_of
+from .files import metadata_of, words_of
 from .library import (
     check,
     facts,
+    facts_of,
     fingerprint,
+    listed_paths,
+    look_up,
     lora_names,
     lora_path,
     resolve_active,
@@ -20,9 +23,13 @@ __all__ = [
     "apply_stack",
     "check",
     "facts",
+    "facts_of",
     "fingerprint",
+    "listed_paths",
+    "look_up",
     "lora_names",
     "lora_path",
+    "metadata_of",
     "resolve_active",
     "resolve_name",
     "words_of",

@@ -5,7 +5,7 @@
  * @typedef {import("../server.js").Card} Card
  */
 
-const PAGE = 60;
+const PAGE = 40;
 
 export class FoundList {
   /**

@@ -27,11 +27,11 @@ export async function openInspector(place, server, card) {
   close.focus({ preventScroll: true });
   fill(facts, [
     [TEXTS.name, card.name], [TEXTS.fileProblem, card.problem], [TEXTS.family, card.family],
-    [TEXTS.words, card.words.join(", ")], [TEXTS.size, sizeText(card.size)],
-    [TEXTS.changed, new Date(card.modified_s * 1000).toLocaleString()], [TEXTS.sourcePage, card.source],
+    [TEXTS.words, card.words.join(", ")], [TEXTS.sourcePage, card.source],
   ]);
   try {
-    const { metadata } = await server.info(card.name);
+    const { metadata, size, modified_s } = await server.info(card.name);
+    fill(facts, [[TEXTS.size, sizeText(size)], [TEXTS.changed, new Date(modified_s * 1000).toLocaleString()]]);
     fill(facts, Object.entries(metadata).sort(([one], [other]) => one.localeCompare(other)));
   } catch (error) {
     fill(facts, [[TEXTS.fileProblem, error instanceof Error ? error.message : String(error)]]);

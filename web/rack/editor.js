@@ -4,7 +4,7 @@
 // makes a new one. Views are told to draw and are never asked for anything.
 
 import { ServerError } from "../server.js";
-import { Rows } from "./rows.js";
+import { fileKey, Rows } from "./rows.js";
 
 /**
  * @typedef {import("../server.js").Server} Server
@@ -29,8 +29,8 @@ export class RackEditor {
     this.hooks = hooks;
     this.example = example;
     this.rows = new Rows();
-    /** @type {Record<string, FileOfRow>} what is known of the files the rows name */
-    this.files = {};
+    /** @type {Map<string, FileOfRow>} what is known of the files the rows mean */
+    this.files = new Map();
     /** @type {Problem | null} why the text cannot be shown as rows */
     this.problem = null;
     /** @type {string} what happened to the last paste, drop or write; empty when all went well */
@@ -77,23 +77,29 @@ export class RackEditor {
     this.hooks.textChanged();
   }
 
-  /** Read the text again, as when files came or went. */
+  /** Read the text and look up the files it names. */
   async read() {
     const turn = ++this.#reading;
     this.isReading = true;
     this.draw();
     try {
-      const parsed = this.isEmpty ? { rows: [], files: {} } : await this.server.parse(this.#text);
+      const rows = this.isEmpty ? [] : await this.server.parse(this.#text);
       if (turn !== this.#reading) return;
-      this.files = parsed.files;
       this.problem = null;
-      this.rows.replace(parsed.rows);
+      this.rows.replace(rows);
     } catch (error) {
       if (turn !== this.#reading) return;
       this.problem = asProblem(error);
     }
     this.isReading = false;
     this.draw();
+    await this.#lookUp();
+  }
+
+  /** Read the text and the files anew, as when files came or went. */
+  async refresh() {
+    this.files.clear();
+    await this.read();
   }
 
   /**
@@ -129,8 +135,7 @@ export class RackEditor {
    * @param {string} text
    */
   async addFromText(text) {
-    const parsed = await this.#asked(() => this.server.parse(text, true));
-    if (parsed) this.#append(parsed, "nothingInPaste");
+    this.#append(await this.#asked(() => this.server.parse(text, true)), "nothingInPaste");
   }
 
   /**
@@ -139,8 +144,7 @@ export class RackEditor {
    * @param {Blob} file
    */
   async addFromFile(file) {
-    const parsed = await this.#asked(() => this.server.stackInFile(file));
-    if (parsed) this.#append(parsed, "nothingInFile");
+    this.#append(await this.#asked(() => this.server.stackInFile(file)), "nothingInFile");
   }
 
   /**
@@ -150,8 +154,16 @@ export class RackEditor {
    * @param {FileOfRow} file
    */
   add(row, file) {
-    this.files[row.name] = file;
+    this.files.set(fileKey(row), file);
     this.edit((rows) => rows.insert([row]));
+  }
+
+  /**
+   * @param {RowData} row
+   * @returns {FileOfRow | undefined}
+   */
+  fileOf(row) {
+    return this.files.get(fileKey(row));
   }
 
   /**
@@ -160,10 +172,9 @@ export class RackEditor {
    * @param {number} id
    * @param {string} name
    */
-  async rename(id, name) {
+  rename(id, name) {
     this.edit((rows) => rows.change(id, { name, hash: "" }));
-    await this.settled();
-    await this.read();
+    void this.#lookUp();
   }
 
   /** Write what could not be written. */
@@ -173,14 +184,25 @@ export class RackEditor {
   }
 
   /**
-   * @param {import("../server.js").Parsed} parsed
+   * @param {RowData[] | null} rows
    * @param {string} nothing
    */
-  #append(parsed, nothing) {
-    this.notice = parsed.rows.length ? "" : nothing;
-    Object.assign(this.files, parsed.files);
-    if (parsed.rows.length) this.edit((rows) => rows.insert(parsed.rows));
-    else this.draw();
+  #append(rows, nothing) {
+    if (!rows) return;
+    this.notice = rows.length ? "" : nothing;
+    if (!rows.length) return this.draw();
+    this.edit((all) => all.insert(rows));
+    void this.#lookUp();
+  }
+
+  /** Ask about the files not asked about yet. */
+  async #lookUp() {
+    const unknown = new Map(this.rows.entries.map((row) => [fileKey(row), row]));
+    for (const key of this.files.keys()) unknown.delete(key);
+    if (!unknown.size) return;
+    const found = await this.#asked(() => this.server.files([...unknown.values()]));
+    [...unknown.keys()].forEach((key, place) => found && this.files.set(key, found[place]));
+    this.draw();
   }
 
   /**

@@ -86,7 +86,7 @@ export class RackView {
   }
 
   #drawRows() {
-    const { rows, files } = this.editor;
+    const { rows } = this.editor;
     const left = new Set(this.views.keys());
     let before = /** @type {Element | null} */ (null);
     for (const row of rows.all) {
@@ -97,7 +97,7 @@ export class RackView {
         view = row.kind === "comment" ? new CommentView(row, this.#hooks(row)) : new EntryView(row, this.editor, this.#hooks(row));
         this.views.set(row.id, view);
       }
-      view.show(row, files[row.name]);
+      view.show(row, this.editor.fileOf(row));
       const wanted = before ? before.nextElementSibling : this.list.firstElementChild;
       if (wanted !== view.element) this.list.insertBefore(view.element, wanted);
       before = view.element;
@@ -189,7 +189,7 @@ export class RackView {
     const { editor } = this;
     const row = editor.rows.find(id);
     if (!row) return;
-    const card = editor.files[row.name]?.card ?? null;
+    const card = editor.fileOf(row)?.card ?? null;
     const index = editor.rows.all.indexOf(row);
     /** @type {import("../parts/menu.js").MenuItem[]} */
     const forFiles = [
@@ -214,10 +214,16 @@ export class RackView {
 
   #openPicker() {
     openPicker(this.add.getBoundingClientRect(), this.editor.server, {
-      isHere: (card) => Object.entries(this.editor.files).some(([name, file]) =>
-        file.card?.name === card.name && this.editor.rows.entries.some((row) => row.name === name)),
-      chosen: (card) => this.editor.add(newEntry(withoutExtension(card.name)), { card, problem: null }),
+      isHere: (card) => this.editor.rows.entries.some((row) => this.editor.fileOf(row)?.card?.name === card.name),
+      chosen: (card) => this.#addFile(card),
     });
+  }
+
+  /** @param {import("../server.js").Card} card */
+  #addFile(card) {
+    const row = newEntry(withoutExtension(card.name), card.strength, card.strength_clip);
+    this.editor.add(row, { card, problem: null });
+    this.list.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 
   #toggleAll() {

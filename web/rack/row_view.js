@@ -119,7 +119,7 @@ export class EntryView {
     return this.problem.replaceChildren(
       element("span", {}, icon("warning"), ` ${said}${near}`),
       ...candidates.map((name) =>
-        button(name, () => void this.editor.rename(row.id, withoutExtension(name)), { text: name, class: "lora-rack-chip" }),
+        button(name, () => this.editor.rename(row.id, withoutExtension(name)), { text: name, class: "lora-rack-chip" }),
       ),
     );
   }

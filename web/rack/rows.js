@@ -202,11 +202,23 @@ function sameFields(one, other) {
  * A new row for a file; its line is still to be written.
  *
  * @param {string} name
+ * @param {number | null} strength
+ * @param {number | null} strengthClip
  * @returns {RowData}
  */
-export function newEntry(name) {
+export function newEntry(name, strength, strengthClip) {
+  const model = strength ?? 1;
   return {
-    kind: "entry", text: "", name, strength_model: 1, strength_clip: 1, enabled: true,
+    kind: "entry", text: "", name, strength_model: model, strength_clip: strengthClip ?? model, enabled: true,
     blocks: "", elements: "", start: 0, stop: 1, hash: "",
   };
+}
+
+/**
+ * What decides which file a row means.
+ *
+ * @param {RowData} row
+ */
+export function fileKey(row) {
+  return `${row.name}\n${row.hash}`;
 }
