@@ -1,0 +1,43 @@
+// What web/extension.js uses of the host's page (scripts/app.js), and nothing more.
+
+export interface Widget {
+  name: string;
+  type: string;
+  value: string;
+  hidden?: boolean;
+  serialize?: boolean;
+  element?: HTMLElement;
+  options: {
+    getValue?: () => string;
+    setValue?: (value: string) => void;
+    hidden?: boolean;
+    [option: string]: unknown;
+  };
+  callback?: (value: string) => void;
+  computeLayoutSize?: () => { minHeight: number; maxHeight: number; minWidth: number };
+  serializeValue?: () => Promise<string>;
+}
+
+export interface LGraphNode {
+  comfyClass?: string;
+  widgets?: Widget[];
+  inputs?: { name: string; link: number | null | undefined }[];
+  size: [number, number];
+  graph?: { setDirtyCanvas(foreground: boolean, background: boolean): void } | null;
+  computeSize(): [number, number];
+  setSize(size: [number, number]): void;
+  addDOMWidget(name: string, type: string, element: HTMLElement, options: object): Widget;
+  refreshComboInNode?: () => void;
+  onConnectionsChange?: (...details: unknown[]) => void;
+  onConfigure?: (...details: unknown[]) => void;
+}
+
+interface ChangeTracker {
+  captureCanvasState?: () => void;
+  checkState?: () => void;
+}
+
+export const app: {
+  registerExtension(extension: { name: string; init?(): void; nodeCreated?(node: LGraphNode): void }): void;
+  extensionManager?: { workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker } } };
+};
