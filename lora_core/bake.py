@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .adapters.padded import Padded
-from .blocks import BlockWeights, family_of
+from .blocks import BlockWeights
 from .errors import RackError
 from .family_of_file import family_of_file
 from .files import Header, TensorInfo, read_header
@@ -119,13 +119,11 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
-    model_family = family_of(model_map.shapes) if model_map else None
-    clip_family = family_of(clip_map.shapes) if clip_map else None
+    families = [family_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
     for entry, lora in zip(entries, loras, strict=True):
-        found = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
+        model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
         made_for = family_of_file(lora.metadata, lora.outline.widths)
-        in_model, in_clip = found
-        verdicts.append(Verdict(entry, lora.outline, in_model, in_clip, made_for, model_family, clip_family))
+        verdicts.append(Verdict(entry, lora.outline, model, clip, made_for, families[0], families[1]))
         verdicts[-1].require_effect()
     if model_map:
         require_blocks(entries, model_map)
