@@ -17,6 +17,7 @@ from torch import Tensor
 from .adapters.padded import Padded
 from .blocks import BlockWeights
 from .errors import RackError
+from .family_of_file import family_of_file
 from .files import Header, TensorInfo, read_header
 from .grammar import write
 from .hashes import sha256
@@ -118,9 +119,11 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
+    families = [family_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
     for entry, lora in zip(entries, loras, strict=True):
         model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
-        verdicts.append(Verdict(entry, lora.outline, model, clip))
+        made_for = family_of_file(lora.metadata, lora.outline.widths)
+        verdicts.append(Verdict(entry, lora.outline, model, clip, made_for, families[0], families[1]))
         verdicts[-1].require_effect()
     if model_map:
         require_blocks(entries, model_map)

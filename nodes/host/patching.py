@@ -84,9 +84,7 @@ def apply_stack(
     if clip_names is not None:
         uses = [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip]
         clip = _patched(clip, clip_names, uses)
-    never = [entry for entry in entries if entry.is_active and entry.start == entry.stop]
-    notes = [f"{entry.name}: never on, it starts and stops at {entry.start:g}" for entry in never]
-    return Applied(model, clip, "\n".join([*notes, report(verdicts, CACHE.use)]))
+    return Applied(model, clip, report(verdicts, CACHE.use, entries))
 
 
 def _ways(mode: str, model: Any, key_map: KeyMap, verdicts: Sequence[Verdict]) -> list[Way]:
@@ -131,10 +129,23 @@ def _judge(entries: Sequence[Entry], model_names: KeyMap | None, clip_names: Key
     progress = comfy.utils.ProgressBar(len(entries))
     verdicts: list[Verdict] = []
     for entry in entries:
-        loaded = load(entry)
-        verdicts.append(Verdict(entry, loaded.lora, _match(loaded, model_names), _match(loaded, clip_names)))
+        verdicts.append(judge(entry, model_names, clip_names))
         progress.update(1)
     return verdicts
+
+
+def judge(entry: Entry, model_names: KeyMap | None, clip_names: KeyMap | None) -> Verdict:
+    """The verdict on one entry. Raises UnresolvedLora or FileError."""
+    loaded = load(entry)
+    return Verdict(
+        entry,
+        loaded.lora,
+        _match(loaded, model_names),
+        _match(loaded, clip_names),
+        loaded.made_for,
+        family_in(model_names) if model_names is not None else None,
+        family_in(clip_names) if clip_names is not None else None,
+    )
 
 
 def _match(loaded: Loaded, key_map: KeyMap | None) -> Match | None:
