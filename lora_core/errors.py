@@ -13,7 +13,11 @@
     │   └── BadHash            no hash any tool gives a file
     ├── SearchUnfinished       the answer takes more reading than the caller allowed
     ├── BadMode                a mode of applying a stack that cannot do what its entries ask
+    ├── WorkflowError          a workflow to convert: what is wrong with it, and where
+    │   ├── BadWorkflow        the file holds no graph of ComfyUI's
+    │   └── NotConvertible     a node says something that has no counterpart here
     └── FitError               a LoRA that does not belong on this model
+        ├── OtherFamily        it was made for another family of models, and does not fit this one
         ├── NothingMatches     not one of its layers is in the model
         ├── ShapeMismatch      a layer is there, with another shape
         ├── NotLive            weights that cannot be changed in the forward pass where that was asked for
@@ -67,15 +71,21 @@ class BadBlockText(RackError):
     """Block weights that cannot be read, or that mean nothing in a model.
 
     `which` is the text ("blocks" or "elements"), `position` the offset of the place in it, counted from 0.
+    `entry` names the LoRA where it is one of several.
     """
 
-    def __init__(self, which: str, position: int, found: str, expected: str) -> None:
+    def __init__(self, which: str, position: int, found: str, expected: str, entry: str = "") -> None:
         self.which = which
         self.position = position
         self.found = found
         self.expected = expected
         name = "block weights" if which == "blocks" else "element weights"
-        super().__init__(f"{name}, character {position + 1}: found {found}, expected {expected}")
+        whose = f"{entry}: " if entry else ""
+        super().__init__(f"{whose}{name}, character {position + 1}: found {found}, expected {expected}")
+
+    def of(self, entry: str) -> BadBlockText:
+        """The same error with the name of the LoRA whose weights they are."""
+        return BadBlockText(self.which, self.position, self.found, self.expected, entry)
 
 
 class UnresolvedLora(RackError):
@@ -149,8 +159,24 @@ class BadMode(RackError):
     """A mode of applying a stack that cannot do what its entries ask."""
 
 
+class WorkflowError(RackError):
+    """A workflow that cannot be converted as it is."""
+
+
+class BadWorkflow(WorkflowError):
+    """The file holds no graph of ComfyUI's."""
+
+
+class NotConvertible(WorkflowError):
+    """A node of a workflow says something that has no counterpart here."""
+
+
 class FitError(RackError):
     """A LoRA that does not belong on the connected model."""
+
+
+class OtherFamily(FitError):
+    """The LoRA was made for another family of models, and not all of it fits this one."""
 
 
 class NothingMatches(FitError):

@@ -137,7 +137,8 @@ class LoraRackApply:
 
     def apply(
         self, model: Any, stack: list[Any], mismatch: str, clip: Any = None, mode: str = "auto"
-    ) -> tuple[Any, Any, str]:
+    ) -> dict[str, Any]:
         entries = host.resolve_active(from_wire(stack))
         applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
-        return applied.model, applied.clip, applied.report
+        outputs = (applied.model, applied.clip, applied.report)
+        return {"ui": {"text": [applied.report]}, "result": outputs}

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from ..errors import BadBlockText
 from .block_text import EVERYTHING, BlockText, Term, read_block_text
-from .families import Family, Place
+from .families import OTHER, Family, Place
 from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
 from .vectors import preset, readings_for
 
@@ -168,13 +168,22 @@ def _check_ids(terms: Iterable[Term], family: Family, which: str) -> None:
 
 
 def _listed(family: Family) -> str:
-    """The blocks of a model, those of a kind as one."""
-    kinds: dict[str, list[BlockId]] = {}
-    for text in family.present:
+    return ", ".join(compressed(block for block in family.present if block != OTHER))
+
+
+def compressed(blocks: Iterable[str]) -> list[str]:
+    """Ids in order, those of a kind that follow each other as a range: `IN00-08`, `M00`."""
+    runs: list[list[BlockId]] = []
+    for text in blocks:
         block = read_id(text) or BlockId(text)
-        kinds.setdefault(block.prefix, []).append(block)
-    parts = [
-        f"{ids[0]}-{str(ids[-1])[len(kind) :]}" if len(ids) > 1 else str(ids[0])
-        for kind, ids in kinds.items()
-    ]
-    return ", ".join(parts)
+        last = runs[-1][-1] if runs else None
+        if (
+            last
+            and last.prefix == block.prefix
+            and last.number is not None
+            and block.number == last.number + 1
+        ):
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    return [f"{run[0]}-{str(run[-1])[len(run[0].prefix) :]}" if len(run) > 1 else str(run[0]) for run in runs]

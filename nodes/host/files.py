@@ -10,12 +10,14 @@ import os
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import comfy.model_management
 import folder_paths
 
 from ...lora_core.cache import ByteCache
+from ...lora_core.family_of_file import FileFamily, family_of_file
 from ...lora_core.files import Stamp, read_file, read_header
 from ...lora_core.key_map import KeyMap
 from ...lora_core.lora import Lora, read_lora
@@ -34,6 +36,11 @@ class Loaded:
     @property
     def size(self) -> int:
         return self.lora.size
+
+    @cached_property
+    def made_for(self) -> FileFamily:
+        """The family the file was made for, by its layers and its header."""
+        return family_of_file(self.lora.metadata, self.lora.widths)
 
 
 def _cache_bytes() -> int:
@@ -56,10 +63,11 @@ def embedding_names() -> list[str]:
 def words_of(reference: Reference) -> str:
     """The trigger words of a LoRA, joined as a prompt would hold them. Raises UnresolvedLora."""
     path = lora_path(reference)
-    return ", ".join(trigger_words(path, _metadata(path)))
+    return ", ".join(trigger_words(path, metadata_of(path)))
 
 
-def _metadata(path: Path) -> Mapping[str, str]:
+def metadata_of(path: Path) -> Mapping[str, str]:
+    """What a file says about itself; empty where its format has no place for that. Raises FileError."""
     if path.suffix.lower() != ".safetensors":
         return {}
     return CACHE.get(("header", Stamp.of(path)), lambda: read_header(path)).metadata

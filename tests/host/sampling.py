@@ -40,20 +40,21 @@ def sample(
     cfg: float = 4.0,
     steps: int = STEPS,
     positive: Sequence[Any] | None = None,
+    latent: Tensor | None = None,
     **more: Any,
 ) -> Tensor:
-    """The latent after a sampling from noise."""
+    """The latent after a sampling from noise, or on from a latent."""
     start = noise(layout, rows)
     return comfy.sample.sample(
         model,
-        start,
+        torch.zeros_like(start) if more.get("disable_noise") else start,
         steps,
         cfg,
         sampler,
         scheduler,
         conditioning(layout, 2) if positive is None else positive,
         conditioning(layout, 3),
-        torch.zeros_like(start),
+        torch.zeros_like(start) if latent is None else latent,
         seed=5,
         disable_pbar=True,
         **more,
