@@ -1,5 +1,8 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
+from .nodes import routes
+from .nodes.blocks import LoraRackBlocks
+from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
 from .nodes.prompt import LoraRackPrompt
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
@@ -10,6 +13,8 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackStack": LoraRackStack,
     "LoraRackPrompt": LoraRackPrompt,
     "LoraRackApply": LoraRackApply,
+    "LoraRackInspect": LoraRackInspect,
+    "LoraRackBlocks": LoraRackBlocks,
 }
 
 NODE_DISPLAY_NAME_MAPPINGS = {
@@ -18,6 +23,12 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackStack": "LoRA Rack",
     "LoraRackPrompt": "Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
+    "LoraRackInspect": "Inspect LoRA",
+    "LoraRackBlocks": "LoRA Block Weights",
 }
 
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+WEB_DIRECTORY = "./web"
+
+routes.register()
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -17,13 +17,14 @@ from torch import Tensor
 from .adapters.padded import Padded
 from .blocks import BlockWeights
 from .errors import RackError
+from .family_of_file import family_of_file
 from .files import Header, TensorInfo, read_header
 from .grammar import write
 from .hashes import sha256
 from .key_map import KeyMap, Target
 from .key_maps import Checkpoint, Place, read_layout
 from .partial import PartialLora
-from .patch import ForeignStep, Match, Step, family_in, fuse, match
+from .patch import ForeignStep, Match, Step, family_in, fuse, match, require_blocks
 from .stack import Entry, Stack
 from .stream import Form, TensorReader, header_bytes, replacing, total_size, write_tensor
 from .verdict import Verdict
@@ -105,18 +106,27 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     """Match a stack, entry by entry with its file, against a checkpoint.
 
     Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
-    checkpoint, RackError for what cannot be changed where it lies.
+    checkpoint, BadBlockText for blocks the checkpoint does not have, RackError for what cannot be changed
+    where it lies.
     """
+    for entry in entries:
+        if entry.has_window:
+            remedy = "Leave start and stop out, or apply the stack while sampling"
+            raise RackError(f"{entry.name!r} is on for a part of the sampling, a checkpoint is not. {remedy}")
     header = read_header(checkpoint)
     layout = read_layout({key: info.shape for key, info in header.tensors.items()})
     model_map = layout.model_map() if layout.model else None
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
+    families = [family_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
     for entry, lora in zip(entries, loras, strict=True):
         model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
-        verdicts.append(Verdict(entry, lora.outline, model, clip))
+        made_for = family_of_file(lora.metadata, lora.outline.widths)
+        verdicts.append(Verdict(entry, lora.outline, model, clip, made_for, families[0], families[1]))
         verdicts[-1].require_effect()
+    if model_map:
+        require_blocks(entries, model_map)
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):
         entry = verdict.entry
@@ -258,5 +268,5 @@ def _metadata(planned: Bake) -> dict[str, str]:
 
 def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:
     safe = [name.translate({ord(c): "_" for c in "<>:\r\n"}).strip() for name in names]
-    rows = [Entry(n, e.strength_model, e.strength_clip) for n, e in zip(safe, entries, strict=True)]
+    rows = [replace(entry, name=name) for name, entry in zip(safe, entries, strict=True)]
     return write(Stack(tuple(rows)))

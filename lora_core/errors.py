@@ -6,11 +6,18 @@
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
     ├── BadStackText           the text of a stack: line, column, what was found and what was expected
     ├── BadBlockText           block weights: which text, the place in it, what was found, what was expected
-    ├── UnresolvedLora         a name that does not mean exactly one file
-    │   ├── MissingLora        no file of that name; the nearest names
-    │   └── AmbiguousLora      several files of that name; all of them
+    ├── UnresolvedLora         a name or hash that does not mean exactly one file
+    │   ├── MissingLora        no such file; the nearest names, where to get it
+    │   ├── AmbiguousLora      several such files; all of them
+    │   ├── OtherContent       a file of that name, but not of the hash beside it
+    │   └── BadHash            no hash any tool gives a file
+    ├── SearchUnfinished       the answer takes more reading than the caller allowed
     ├── BadMode                a mode of applying a stack that cannot do what its entries ask
+    ├── WorkflowError          a workflow to convert: what is wrong with it, and where
+    │   ├── BadWorkflow        the file holds no graph of ComfyUI's
+    │   └── NotConvertible     a node says something that has no counterpart here
     └── FitError               a LoRA that does not belong on this model
+        ├── OtherFamily        it was made for another family of models, and does not fit this one
         ├── NothingMatches     not one of its layers is in the model
         ├── ShapeMismatch      a layer is there, with another shape
         ├── NotLive            weights that cannot be changed in the forward pass where that was asked for
@@ -64,51 +71,112 @@ class BadBlockText(RackError):
     """Block weights that cannot be read, or that mean nothing in a model.
 
     `which` is the text ("blocks" or "elements"), `position` the offset of the place in it, counted from 0.
+    `entry` names the LoRA where it is one of several.
     """
 
-    def __init__(self, which: str, position: int, found: str, expected: str) -> None:
+    def __init__(self, which: str, position: int, found: str, expected: str, entry: str = "") -> None:
         self.which = which
         self.position = position
         self.found = found
         self.expected = expected
         name = "block weights" if which == "blocks" else "element weights"
-        super().__init__(f"{name}, character {position + 1}: found {found}, expected {expected}")
+        whose = f"{entry}: " if entry else ""
+        super().__init__(f"{whose}{name}, character {position + 1}: found {found}, expected {expected}")
+
+    def of(self, entry: str) -> BadBlockText:
+        """The same error with the name of the LoRA whose weights they are."""
+        return BadBlockText(self.which, self.position, self.found, self.expected, entry)
 
 
 class UnresolvedLora(RackError):
-    """A name that does not mean exactly one file."""
+    """A name or a hash that does not mean exactly one file."""
 
     def __init__(self, name: str, candidates: Sequence[str], message: str) -> None:
         self.name = name
         self.candidates = tuple(candidates)
         super().__init__(message)
 
+    def in_row(self, row: int) -> UnresolvedLora:
+        """This error, its message begun with the row of a stack (from 1) that has the name."""
+        self.args = (f"row {row}: {self}",)
+        return self
+
 
 class MissingLora(UnresolvedLora):
-    """No file has this name. `candidates` are the nearest names there are."""
+    """No such file. `candidates` are the nearest names there are; `page` tells where to get it, if known."""
 
-    def __init__(self, name: str, candidates: Sequence[str]) -> None:
+    def __init__(self, name: str, candidates: Sequence[str], hash: str = "", page: str = "") -> None:
+        self.hash = hash
+        self.page = page
         if candidates:
             hint = f"Nearest names: {', '.join(candidates)}"
         else:
             hint = "No name comes near it; put the file into a loras folder and refresh"
-        super().__init__(name, candidates, f"no LoRA is called {name!r}. {hint}")
+        wanted = f"{name!r}, and no file has the hash {hash}" if hash else repr(name)
+        source = f". It comes from {page}" if page else ""
+        super().__init__(name, candidates, f"no LoRA is called {wanted}. {hint}{source}")
 
 
 class AmbiguousLora(UnresolvedLora):
-    """Several files have this name. `candidates` are all of them."""
+    """Several such files. `candidates` are all of them."""
 
-    def __init__(self, name: str, candidates: Sequence[str]) -> None:
+    def __init__(self, name: str, candidates: Sequence[str], hash: str = "") -> None:
+        self.hash = hash
         listed = ", ".join(candidates)
-        super().__init__(name, candidates, f"{name!r} could be any of: {listed}. Write one of these instead")
+        wanted = f"{name!r} with the hash {hash}" if hash else repr(name)
+        super().__init__(name, candidates, f"{wanted} could be any of: {listed}. Write one of these instead")
+
+
+class OtherContent(UnresolvedLora):
+    """A file of that name is here, but it is not the one of the hash, and no other file is."""
+
+    def __init__(self, name: str, candidates: Sequence[str], hash: str, found: str, page: str = "") -> None:
+        self.hash = hash
+        source = f" ({page})" if page else ""
+        super().__init__(
+            name,
+            candidates,
+            f"no file has the hash {hash}. {', '.join(candidates)} has the name {name!r} but another content "
+            f"(AutoV2 {found}). Get the file of that hash{source}, or take the hash out to use this one",
+        )
+
+
+class BadHash(UnresolvedLora):
+    """What is given as a hash is none."""
+
+    def __init__(self, hash: str, problem: str) -> None:
+        self.hash = hash
+        super().__init__(
+            "", (), f"{hash!r} is no hash of a LoRA: {problem}. Take it out to find the file by its name"
+        )
+
+
+class SearchUnfinished(RackError):
+    """Whether a LoRA is here takes more reading than the caller allowed. Nothing is wrong."""
 
 
 class BadMode(RackError):
     """A mode of applying a stack that cannot do what its entries ask."""
 
 
+class WorkflowError(RackError):
+    """A workflow that cannot be converted as it is."""
+
+
+class BadWorkflow(WorkflowError):
+    """The file holds no graph of ComfyUI's."""
+
+
+class NotConvertible(WorkflowError):
+    """A node of a workflow says something that has no counterpart here."""
+
+
 class FitError(RackError):
     """A LoRA that does not belong on the connected model."""
+
+
+class OtherFamily(FitError):
+    """The LoRA was made for another family of models, and not all of it fits this one."""
 
 
 class NothingMatches(FitError):

@@ -8,7 +8,7 @@ and a changed strength or block weight only changes the numbers that scale the r
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,9 +20,10 @@ from .adapters import Adapter
 from .adapters.low_rank import LowRank, LowRankRun, join
 from .adapters.padded import Padded
 from .blocks import Family, family_of
-from .errors import ShapeMismatch
+from .errors import BadBlockText, ShapeMismatch
 from .key_map import KeyMap, Target
 from .lora import Lora
+from .stack import Entry
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,16 @@ def family_in(key_map: KeyMap) -> Family:
     return known
 
 
+def require_blocks(entries: Iterable[Entry], key_map: KeyMap) -> None:
+    """Raises BadBlockText, with the entry's name, for block weights that mean nothing in a model."""
+    for entry in entries:
+        if not entry.blocks.is_neutral:
+            try:
+                entry.blocks.at(family_in(key_map))
+            except BadBlockText as bad:
+                raise bad.of(entry.name) from None
+
+
 def blocks_present(found: Match, family: Family) -> tuple[str, ...]:
     """The blocks of a model that a LoRA has layers in, by id and in the model's order."""
     targets = (*found.layers.values(), *found.foreign)
@@ -158,12 +169,12 @@ class _Run:
     down: Tensor
     parts: tuple[tuple[int, int, float], ...]  # index of the LoRA in the stack, rank, alpha / rank
 
-    def at(self, strengths: Sequence[float]) -> Step | None:
-        if not any(strengths[index] for index, _, _ in self.parts):
+    def at(self, strengths: Sequence[float | None]) -> Step | None:
+        if all(strengths[index] is None for index, _, _ in self.parts):
             return None
         numbers: list[float] = []
         for index, rank, scale in self.parts:
-            numbers += [strengths[index] * scale] * rank
+            numbers += [(strengths[index] or 0.0) * scale] * rank
         scales = torch.tensor(numbers, dtype=torch.float32)
         return Step(self.target, LowRankRun(self.up, self.down, scales), 1.0)
 
@@ -176,9 +187,9 @@ class _Single:
     index: int  # of the LoRA in the stack
     adapter: Adapter | Foreign
 
-    def at(self, strengths: Sequence[float]) -> Step | ForeignStep | None:
+    def at(self, strengths: Sequence[float | None]) -> Step | ForeignStep | None:
         strength = strengths[self.index]
-        if strength == 0:
+        if strength is None:
             return None
         if isinstance(self.adapter, Foreign):
             return ForeignStep(self.target, self.adapter, strength)
@@ -204,15 +215,16 @@ class Fused:
     ) -> dict[str, list[Step | ForeignStep]]:
         """The steps of every model key in order, for one strength per LoRA of the stack.
 
-        `weights` are the block weights of each LoRA by model key, None where it has none. What comes to
-        nothing is left out: a change that replaces a weight does something even at strength 0.
+        `weights` are the block weights of each LoRA by model key, None where it has none. Where one is 0 the
+        LoRA is left out: at strength 0 a change that replaces or rescales a weight still does something.
         """
         weighted = [(index, by_key) for index, by_key in enumerate(weights) if by_key is not None]
         found: dict[str, list[Step | ForeignStep]] = {}
         for key, steps in self.steps.items():
-            here = list(strengths)
+            here: list[float | None] = list(strengths)
             for index, by_key in weighted:
-                here[index] *= by_key[key]
+                weight = by_key[key]
+                here[index] = strengths[index] * weight if weight else None
             made = [step for one in steps if (step := one.at(here)) is not None]
             if made:
                 found[key] = made

@@ -7,7 +7,7 @@ from typing import Any
 from ..lora_core.embeddings import prefix_embeddings
 from ..lora_core.grammar import read_prompt, scan_prompt
 from . import host, inputs
-from .rows import named_as_listed, problems
+from .rows import problems
 from .stack_type import to_wire
 
 
@@ -58,7 +58,7 @@ class LoraRackPrompt:
     @classmethod
     def IS_CHANGED(cls, text: str | None, embeddings: bool | None = False, **_: Any) -> str:
         """Changes with the files of the tags, and with the list of embeddings where it is read."""
-        files = host.fingerprint([entry.name for entry in read_prompt(text or "").stack.active])
+        files = host.fingerprint(read_prompt(text or "").stack.active)
         return files if embeddings is False else f"{files} {host.embedding_names()}"
 
     def read(
@@ -66,4 +66,4 @@ class LoraRackPrompt:
     ) -> tuple[str, list[Any]]:
         prompt = read_prompt(text)
         words = prefix_embeddings(prompt.text, host.embedding_names()) if embeddings else prompt.text
-        return words, to_wire(named_as_listed(prompt.stack.active), stack)
+        return words, to_wire(host.resolve_active(prompt.stack.entries), stack)

@@ -1,9 +1,8 @@
-"""What nodes whose rows are text do with them: check all of them at once, name files, collect words."""
+"""What nodes whose rows are text do with them: check all of them at once, collect words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..lora_core.errors import RackError
 from ..lora_core.grammar import Scan
@@ -21,17 +20,12 @@ def problems(found: Scan) -> bool | str:
         if not tag.entry.enabled:
             continue
         try:
-            host.resolve_name(tag.entry.name)
+            host.check(tag.entry)
         except RackError as error:
             bad.append((tag.line, tag.column, f"line {tag.line}, column {tag.column}: {error}"))
     return "\n".join(message for _, _, message in sorted(bad)) or True
 
 
-def named_as_listed(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries under the host's spelling of their names, which other packs' nodes look up too."""
-    return [replace(entry, name=host.resolve_name(entry.name)) for entry in entries]
-
-
 def words_of(entries: Sequence[Entry]) -> str:
     """The trigger words of all entries, each LoRA's once."""
-    return ", ".join(dict.fromkeys(filter(None, (host.words_of(entry.name) for entry in entries))))
+    return ", ".join(dict.fromkeys(filter(None, map(host.words_of, entries))))

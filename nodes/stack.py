@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..lora_core.grammar import parse, scan
 from ..lora_core.modes import MODES
-from ..lora_core.stack import Entry
 from . import host, inputs
-from .rows import named_as_listed, problems, words_of
+from .rows import problems, words_of
 from .stack_type import from_wire, to_wire
 
 
@@ -33,6 +33,7 @@ class LoraRackAdd(inputs.NamesOneLora):
             },
             "optional": {
                 "stack": inputs.stack(),
+                "blocks": inputs.blocks(),
                 "start": inputs.window_start(),
                 "stop": inputs.window_stop(),
             },
@@ -44,12 +45,12 @@ class LoraRackAdd(inputs.NamesOneLora):
         strength_model: float,
         strength_clip: float,
         stack: list[Any] | None = None,
+        blocks: str = "",
         start: float = 0.0,
         stop: float = 1.0,
     ) -> tuple[list[Any], str]:
-        inputs.check_window(start, stop)
-        entry = Entry(lora_name, strength_model, strength_clip, start=start, stop=stop)
-        entries = named_as_listed([entry])
+        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
+        entries = [replace(entry, name=host.resolve_name(entry))]
         return to_wire(entries, stack), words_of(entries)
 
 
@@ -88,10 +89,10 @@ class LoraRackStack:
 
     @classmethod
     def IS_CHANGED(cls, text: str | None, **_: Any) -> str:
-        return host.fingerprint([entry.name for entry in parse(text or "").active])
+        return host.fingerprint(parse(text or "").active)
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
-        entries = named_as_listed(parse(text).active)
+        entries = host.resolve_active(parse(text).entries)
         return to_wire(entries, stack), words_of(entries)
 
 
@@ -136,6 +137,8 @@ class LoraRackApply:
 
     def apply(
         self, model: Any, stack: list[Any], mismatch: str, clip: Any = None, mode: str = "auto"
-    ) -> tuple[Any, Any, str]:
-        applied = host.apply_stack(model, clip, from_wire(stack), mismatch == "error", mode)
-        return applied.model, applied.clip, applied.report
+    ) -> dict[str, Any]:
+        entries = host.resolve_active(from_wire(stack))
+        applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
+        outputs = (applied.model, applied.clip, applied.report)
+        return {"ui": {"text": [applied.report]}, "result": outputs}

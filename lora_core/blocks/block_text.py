@@ -18,13 +18,13 @@ import math
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..errors import BadBlockText
 from .ids import Blocks, read_blocks, read_element
-from .vectors import element_preset, lengths, preset, preset_names
+from .vectors import Preset, element_preset, lengths, preset, preset_names
 
 Which = Literal["blocks", "elements"]
 
@@ -32,26 +32,34 @@ _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _CELL = rf"(?:{_NUMBER}|[ABXRUabxru](?:[+-]\d+(?:\.\d+)?)?)"
 _IS_NUMBER = re.compile(_NUMBER)
 _IS_CELL = re.compile(_CELL)
-_VECTOR = re.compile(rf"(?:[^:=,\s][^:=,]*:\s*)?({_CELL}(?:\s*,\s*{_CELL})*)(?=\s|$|,\s*$)")
-_ITEM = re.compile(r"([^\s=]+?)\s*=\s*([^\s,=]*)|[^\s,=]+|=")
-_GAP = re.compile(r"[\s,]*")
-_WORDS = frozenset({"SEED", "A", "B", "X"})
+_LETTER = re.compile(r"[ABXRUabxru]")
+_VECTOR = re.compile(rf"[\s,]*(?:[^:=,\s][^:=,]*:\s*)?({_CELL}(?:\s*,\s*{_CELL})*)(?=\s|$|,\s*$)")
+# A name with its value, a word, or an '=' with nothing before it.
+_ITEM = re.compile(r"[\s,]*(?:([^\s=]+?)\s*=\s*([^\s,=]*)|([^\s,=]+|=))")
+_SETTINGS = frozenset({"SEED", "A", "B", "X"})
 # Inspire's loader starts with A=4 and B=1; X is 1 in the block weights of A1111.
 _LETTERS = {"A": 4.0, "B": 1.0, "X": 1.0}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The left side of a term: blocks, and elements in them (none: the whole block)."""
+
+    blocks: tuple[Blocks, ...]
+    elements: tuple[str, ...] = ()
+    text: str = "*"
 
 
 @dataclass(frozen=True)
 class Term:
     """`IN04,M00/attn2=0.3`: a weight for blocks, or for elements inside them."""
 
-    blocks: tuple[Blocks, ...]
-    elements: tuple[str, ...]  # empty: the whole block
+    selection: Selection
     value: float
     position: int
 
     def __str__(self) -> str:
-        elements = f"/{','.join(self.elements)}" if self.elements else ""
-        return f"{','.join(map(str, self.blocks))}{elements}={write_number(self.value)}"
+        return f"{self.selection.text}={write_number(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -65,27 +73,29 @@ class BlockText:
     def write_blocks(self) -> str:
         """The canonical text of all but the element weights."""
         first = self.preset or ",".join(map(write_number, self.vector))
-        terms = [str(term) for term in self.terms if not term.elements]
+        terms = [str(term) for term in self.terms if not term.selection.elements]
         return " ".join([first, *terms] if first else terms)
 
     def write_elements(self) -> str:
         """The canonical text of the element weights."""
-        return " ".join(str(term) for term in self.terms if term.elements)
+        return " ".join([str(term) for term in self.terms if term.selection.elements])
+
+
+EVERYTHING = Selection((Blocks(None),))
 
 
 def write_number(value: float) -> str:
     """A number as short as it can be read back."""
-    return repr(float(value)).removesuffix(".0")
+    return repr(value).removesuffix(".0")
 
 
 @lru_cache(maxsize=4096)
 def read_block_text(text: str, which: Which = "blocks") -> BlockText:
     """Read one of the two texts. Raises BadBlockText with the place, what is there and what is expected."""
-    return _Reader(text, which).read()
+    return _Reader(text, which).read() if text else BlockText()
 
 
-@dataclass(frozen=True)
-class _Item:
+class _Item(NamedTuple):
     """A piece of the text: `name=value`, or a word, where `value` is None."""
 
     name: str
@@ -101,117 +111,95 @@ class _Reader:
         self._text = text
         self._which = which
         self._letters = dict(_LETTERS)
-        self._random = random.Random(0)
-        self._sign = 1.0
-        self._offset = 0.0
+        self._seed = 0
+        self._drawn: random.Random | None = None
+        self._is_inverted = False
 
     def read(self) -> BlockText:
-        position = self._skip(0)
-        vector = _VECTOR.match(self._text, position) if self._which == "blocks" else None
+        vector = _VECTOR.match(self._text) if self._which == "blocks" else None
         if vector is not None:
             self._check_length(vector)
-        items = list(self._items(self._skip(vector.end() if vector else position)))
-        items = [item for item in items if not self._set(item)]
-        named, items = self._preset(items) if vector is None and self._which == "blocks" else ("", items)
-        cells = self._cells(vector) if vector is not None else self._preset_cells(named)
-        numbers = tuple(self._number(cell, at) for cell, at in cells)
-        terms = [term for item in items for term in self._terms(item)]
-        is_plain = named and not self._offset and all(_IS_NUMBER.fullmatch(cell) for cell, _ in cells)
-        if self._offset and not numbers:
-            terms.insert(0, Term((Blocks(None),), (), 0.0, 0))
-        return BlockText(named if is_plain else "", () if is_plain else numbers, tuple(_sorted(terms)))
-
-    def _skip(self, position: int) -> int:
-        gap = _GAP.match(self._text, position)
-        return gap.end() if gap else position
+        items = [item for item in self._items(vector.end() if vector else 0) if not self._set(item)]
+        named: Preset | None = None
+        if vector is None and items and items[0].value is None and self._which == "blocks":
+            named = preset(items[0].name)
+            items = items[1:] if named else items
+        if named is not None and named.numbers and not self._is_inverted:
+            return BlockText(named.name, (), self._terms(items))
+        if vector is not None:
+            numbers = self._numbers(vector[1], vector.start(1))
+        else:
+            numbers = tuple(self._number(cell, 0) for cell in named.cells) if named else ()
+        terms = self._terms(items)
+        if self._is_inverted and not numbers:
+            terms = (Term(EVERYTHING, 0.0, 0), *terms)
+        return BlockText("", numbers, terms)
 
     def _items(self, position: int) -> Iterator[_Item]:
-        while position < len(self._text):
-            found = _ITEM.match(self._text, position)
-            if found is None or found[0] == "=":
-                raise self._error(position, "'='", "a block before it, such as IN04=0.5")
-            yield _Item(found[1] or found[0], found[2], position, found.start(2))
-            position = self._skip(found.end())
+        while found := _ITEM.match(self._text, position):
+            if found[3] == "=":
+                raise self._error(found.start(3), "'='", "a block before it, such as IN04=0.5")
+            if found[3] is not None:
+                yield _Item(found[3], None, found.start(3), found.end())
+            else:
+                yield _Item(found[1], found[2], found.start(1), found.start(2))
+            position = found.end()
 
     def _set(self, item: _Item) -> bool:
         """Take in what holds for the whole text: INVERT, a seed, a letter's value."""
         name = item.name.upper()
         if name == "INVERT" and item.value is None:
-            self._sign, self._offset = -1.0, 1.0
+            self._is_inverted = True
             return True
-        if name not in _WORDS or item.value is None:
+        if name not in _SETTINGS or item.value is None:
             return False
         if name == "SEED":
-            if not re.fullmatch(r"\d{1,20}", item.value):
+            if not re.fullmatch(r"[0-9]{1,20}", item.value):
                 raise self._error(item.value_position, _shown(item.value), "a whole number as seed")
-            self._random = random.Random(int(item.value))
+            self._seed = int(item.value)
         elif _IS_NUMBER.fullmatch(item.value):
             self._letters[name] = self._finite(item.value, item.value_position)
         else:
             raise self._error(item.value_position, _shown(item.value), f"a number for {name}")
         return True
 
-    def _preset(self, items: list[_Item]) -> tuple[str, list[_Item]]:
-        """The name of the preset the text begins with, if it does, and the other items."""
-        if not items or items[0].value is not None or element_preset(items[0].name):
-            return "", items
-        found = preset(items[0].name)
-        if found is None:
-            return "", items
-        return found.name, items[1:]
-
     def _check_length(self, vector: re.Match[str]) -> None:
         count = vector[1].count(",") + 1
         if count not in lengths():
             known = ", ".join(map(str, sorted(lengths())))
-            raise self._error(vector.start(1), f"a vector of {_count(count)}", f"one of {known} numbers")
+            numbers = "1 number" if count == 1 else f"{count} numbers"
+            raise self._error(vector.start(1), f"a vector of {numbers}", f"one of {known} numbers")
 
-    def _cells(self, vector: re.Match[str]) -> list[tuple[str, int]]:
-        return [
-            (cell[0], cell.start()) for cell in _IS_CELL.finditer(self._text, vector.start(1), vector.end(1))
-        ]
+    def _numbers(self, cells: str, position: int) -> tuple[float, ...]:
+        if not self._is_inverted and not _LETTER.search(cells):
+            numbers = tuple(map(float, cells.split(",")))
+            if all(map(math.isfinite, numbers)):
+                return numbers
+        return tuple([self._number(cell[0], position + cell.start()) for cell in _IS_CELL.finditer(cells)])
 
-    def _preset_cells(self, name: str) -> list[tuple[str, int]]:
-        found = preset(name) if name else None
-        return [(cell, 0) for cell in found.cells] if found else []
+    def _terms(self, items: list[_Item]) -> tuple[Term, ...]:
+        """The terms in order, the defaults before all others."""
+        defaults: list[Term] = []
+        terms: list[Term] = []
+        for item in items:
+            if item.value is None:
+                terms += self._of_preset(item)
+            elif item.name.upper() == "DEFAULT":
+                defaults.append(Term(EVERYTHING, self._number(item.value, item.value_position), 0))
+            else:
+                selection = _select(item.name)
+                if selection is None or (self._which == "elements" and not selection.elements):
+                    raise self._misselected(item.name, item.position)
+                value = self._number(item.value, item.value_position)
+                terms.append(Term(selection, value, item.position))
+        return (*defaults, *terms)
 
-    def _terms(self, item: _Item) -> Iterator[Term]:
-        if item.value is None:
-            named = element_preset(item.name)
-            if named is None:
-                raise self._unknown(item)
-            yield from (replace(term, position=item.position) for term in self._of_preset(named))
-            return
-        if item.name.upper() == "DEFAULT":
-            yield Term((Blocks(None),), (), self._number(item.value, item.value_position), -1)
-            return
-        blocks, slash, elements = item.name.partition("/")
-        if not slash and self._which == "elements":
-            raise self._error(
-                item.position, repr(item.name), "blocks/element=number, such as IN05-OUT05/attn2=0.3"
-            )
-        selected = tuple(self._blocks(part, at) for part, at in _split(blocks, item.position))
-        names = _split(elements, item.position + len(blocks) + 1) if slash else []
-        chosen = tuple(self._element(part, at) for part, at in names)
-        yield Term(selected, chosen, self._number(item.value, item.value_position), item.position)
-
-    def _of_preset(self, text: str) -> tuple[Term, ...]:
+    def _of_preset(self, item: _Item) -> list[Term]:
+        text = element_preset(item.name)
+        if text is None:
+            raise self._unknown(item)
         terms = read_block_text(text, "elements").terms
-        return tuple(replace(term, value=self._inverted(term.value)) for term in terms)
-
-    def _blocks(self, part: str, position: int) -> Blocks:
-        found = read_blocks(part)
-        if found is None:
-            raise self._error(position, _shown(part), "a block such as IN04, IN04-08, IN* or *")
-        return found
-
-    def _element(self, part: str, position: int) -> str:
-        found = read_element(part)
-        if found is None:
-            raise self._error(
-                position, _shown(part), "an element such as attn2, attn1.k, ff, norm, conv or *"
-            )
-        return found
+        return [Term(term.selection, self._inverted(term.value), item.position) for term in terms]
 
     def _number(self, cell: str, position: int) -> float:
         if _IS_NUMBER.fullmatch(cell):
@@ -219,17 +207,17 @@ class _Reader:
         if not _IS_CELL.fullmatch(cell):
             raise self._error(position, _shown(cell), "a number such as 0.5")
         letter, added = cell[0], float(cell[1:] or 0)
-        if letter in "Rr":
-            value = round(self._random.random(), 3)
-        elif letter in "Uu":
-            value = round(2 * self._random.random() - 0.5, 3)
+        if letter in "RrUu":
+            self._drawn = self._drawn or random.Random(self._seed)
+            low, high = (0.0, 1.0) if letter in "Rr" else (-0.5, 1.5)
+            value = round(low + (high - low) * self._drawn.random(), 3)
         else:
             value = self._letters[letter.upper()] / (2 if letter in "ab" else 1)
         return self._inverted(round(value + added, 12))  # X-0.5 at 0.7 is to be written 0.2
 
     def _inverted(self, value: float) -> float:
         # 1 - 0.9 is to be written 0.1
-        return round(1 - value, 12) if self._offset else value
+        return round(1 - value, 12) if self._is_inverted else value
 
     def _finite(self, text: str, position: int) -> float:
         value = float(text)
@@ -237,21 +225,45 @@ class _Reader:
             raise self._error(position, repr(text), "a number that is not beyond all bounds")
         return value
 
+    def _misselected(self, name: str, position: int) -> BadBlockText:
+        """What is wrong with the left side of a term."""
+        blocks, slash, elements = name.partition("/")
+        for part, at in _split(blocks, position):
+            if read_blocks(part) is None:
+                return self._error(at, _shown(part), "a block such as IN04, IN04-08, IN* or *")
+        if not slash:
+            expected = "blocks/element=number, such as IN05-OUT05/attn2=0.3"
+            return self._error(position, repr(name), expected)
+        parts = _split(elements, position + len(blocks) + 1)
+        part, at = next((part, at) for part, at in parts if read_element(part) is None)
+        return self._error(at, _shown(part), "an element such as attn2, attn1.k, ff, norm, conv or *")
+
     def _unknown(self, item: _Item) -> BadBlockText:
-        if read_blocks(item.name) is not None or "/" in item.name:
+        if preset(item.name) is not None:
+            found, expected = f"the preset {item.name}", "one vector or preset, at the beginning"
+            return self._error(item.position, found, expected)
+        near = preset_names(like=item.name)
+        if not near and _select(item.name) is not None:
             after = item.position + len(item.name)
             return self._error(after, "no number", f"a weight for {item.name}, such as {item.name}=0.5")
-        if preset(item.name) is not None:
-            return self._error(
-                item.position, f"the preset {item.name}", "one vector or preset, at the beginning"
-            )
-        near = ", ".join(preset_names(like=item.name)) or "OUTALL"
-        return self._error(
-            item.position, repr(item.name), f"a block with its weight (IN04=0.5) or a preset ({near}, …)"
-        )
+        expected = f"a block with its weight (IN04=0.5) or a preset ({', '.join(near) or 'OUTALL'}, …)"
+        return self._error(item.position, repr(item.name), expected)
 
     def _error(self, position: int, found: str, expected: str) -> BadBlockText:
         return BadBlockText(self._which, position, found, expected)
+
+
+@lru_cache(maxsize=4096)
+def _select(text: str) -> Selection | None:
+    """The left side of a term; None where a part of it is no block or no element."""
+    blocks, slash, elements = text.partition("/")
+    selected = [read_blocks(part) for part in blocks.split(",")]
+    chosen = [read_element(part) for part in elements.split(",")] if slash else []
+    if None in selected or None in chosen:
+        return None
+    left, right = tuple(filter(None, selected)), tuple(filter(None, chosen))
+    written = ",".join(map(str, left)) + (f"/{','.join(right)}" if right else "")
+    return Selection(left, right, written)
 
 
 def _split(text: str, position: int) -> Iterator[tuple[str, int]]:
@@ -261,15 +273,5 @@ def _split(text: str, position: int) -> Iterator[tuple[str, int]]:
         position += len(part) + 1
 
 
-def _sorted(terms: list[Term]) -> list[Term]:
-    """The terms in order, the default before all others."""
-    defaults = [replace(term, position=0) for term in terms if term.position < 0]
-    return [*defaults, *(term for term in terms if term.position >= 0)]
-
-
 def _shown(text: str) -> str:
     return repr(text) if text else "nothing"
-
-
-def _count(numbers: int) -> str:
-    return "1 number" if numbers == 1 else f"{numbers} numbers"

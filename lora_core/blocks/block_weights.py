@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import BadBlockText
-from .block_text import BlockText, Term, read_block_text
-from .families import Family, Place
-from .ids import BlockId, Blocks, Rank, holds_block, holds_element, is_of_text_encoder, read_id
+from .block_text import EVERYTHING, BlockText, Term, read_block_text
+from .families import OTHER, Family, Place
+from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
 from .vectors import preset, readings_for
 
 At = Callable[[Place], float]
@@ -49,6 +49,7 @@ class BlockWeights:
 NEUTRAL = BlockWeights()
 
 
+@lru_cache(maxsize=4096)
 def read_block_weights(blocks: str, elements: str = "") -> BlockWeights:
     """Check both texts and write them canonically. Raises BadBlockText.
 
@@ -67,14 +68,10 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
     _check_ids(text.terms, family, "blocks")
     _check_ids(more.terms, family, "elements")
     vector = _vector_terms(text, family)
-    by_block = [term for term in text.terms if not term.elements]
-    by_element = [term for term in (*text.terms, *more.terms) if term.elements]
     # Later ones win, and an element's weight stands in place of its block's.
     ranked = [
-        *([term for term in vector if not term.elements]),
-        *([term for term in vector if term.elements]),
-        *by_block,
-        *by_element,
+        *_in_order(vector),
+        *_in_order((*text.terms, *more.terms)),
     ]
     known: dict[Place, float] = {}
 
@@ -85,6 +82,11 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
         return weight
 
     return at
+
+
+def _in_order(terms: Sequence[Term]) -> list[Term]:
+    """Blocks first, then elements, else as they are."""
+    return sorted(terms, key=lambda term: bool(term.selection.elements))
 
 
 class _KeyWeights(dict[str, float]):
@@ -109,8 +111,8 @@ def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
     block = read_id(place.block) or BlockId(place.block)
     weight = 1.0
     for term in terms:
-        if holds_block(term.blocks, block, rank) and (
-            not term.elements or holds_element(term.elements, place.element)
+        if holds_block(term.selection.blocks, block, rank) and (
+            not term.selection.elements or holds_element(term.selection.elements, place.element)
         ):
             weight = term.value
     return weight
@@ -118,11 +120,11 @@ def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
 
 def _vector_terms(text: BlockText, family: Family) -> list[Term]:
     named = preset(text.preset) if text.preset else None
-    numbers = [float(cell) for cell in named.cells] if named else list(text.vector)
+    numbers = named.numbers if named else text.vector
     if not numbers:
         return []
     if named and len(set(numbers)) == 1:
-        return [Term((Blocks(None),), (), numbers[0], 0)]  # ALL and NONE mean the same in every model
+        return [Term(EVERYTHING, numbers[0], 0)]  # ALL and NONE mean the same in every model
     # A text encoder need not know its model: by any reading of a length the same numbers are for it.
     meanings = readings_for(family.name, family.present, any_family=family.is_text_encoder)
     if named and named.families and not family.is_text_encoder and family.name not in named.families:
@@ -133,7 +135,7 @@ def _vector_terms(text: BlockText, family: Family) -> list[Term]:
     for cell, number in zip(meanings[len(numbers)].cells, numbers, strict=True):
         for part in cell.split():
             (term,) = read_block_text(f"{part}=1").terms
-            terms.append(Term(term.blocks, term.elements, number, 0))
+            terms.append(replace(term, value=number))
     return terms
 
 
@@ -156,7 +158,7 @@ def _check_ids(terms: Iterable[Term], family: Family, which: str) -> None:
         return
     present = [read_id(block) or BlockId(block) for block in family.present]
     for term in terms:
-        for blocks in term.blocks:
+        for blocks in term.selection.blocks:
             if blocks.first is None or is_of_text_encoder(blocks.first):
                 continue
             if not any(blocks.holds(block, family.rank) for block in present):
@@ -166,13 +168,22 @@ def _check_ids(terms: Iterable[Term], family: Family, which: str) -> None:
 
 
 def _listed(family: Family) -> str:
-    """The blocks of a model, those of a kind as one."""
-    kinds: dict[str, list[BlockId]] = {}
-    for text in family.present:
+    return ", ".join(compressed(block for block in family.present if block != OTHER))
+
+
+def compressed(blocks: Iterable[str]) -> list[str]:
+    """Ids in order, those of a kind that follow each other as a range: `IN00-08`, `M00`."""
+    runs: list[list[BlockId]] = []
+    for text in blocks:
         block = read_id(text) or BlockId(text)
-        kinds.setdefault(block.prefix, []).append(block)
-    parts = [
-        f"{ids[0]}-{str(ids[-1])[len(kind) :]}" if len(ids) > 1 else str(ids[0])
-        for kind, ids in kinds.items()
-    ]
-    return ", ".join(parts)
+        last = runs[-1][-1] if runs else None
+        if (
+            last
+            and last.prefix == block.prefix
+            and last.number is not None
+            and block.number == last.number + 1
+        ):
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    return [f"{run[0]}-{str(run[-1])[len(run[0].prefix) :]}" if len(run) > 1 else str(run[0]) for run in runs]

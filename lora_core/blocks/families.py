@@ -119,6 +119,13 @@ def family_of(shapes: Mapping[str, tuple[int, ...]]) -> Family:
     return Family(name, title, rules, is_text_encoder, prefix, family.blocks(shapes))
 
 
+def family_without_model(known: Known | None, title: str, keys: Iterable[str]) -> Family:
+    """The family of a model of which only some keys are known; by the generic rule where `known` is None."""
+    if known is None:
+        return family_of({key: () for key in keys})
+    return Family(known.name.lower(), title, _rules(known.name), prefix=PREFIX)
+
+
 def _name(known: Known, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str]:
     title = describe(known, shapes)
     names = {

@@ -84,17 +84,21 @@ class Blocks:
         """Whether `block` is meant, exclusion aside."""
         if self.first is None:
             return True
-        if self.whole_kind:
-            text = str(block)
-            return text.startswith(str(self.first)) and not text[len(str(self.first)) :][:1].isalpha()
         if self.last is None:
-            return block == self.first or (
-                self.first.number is None and block.prefix in groups().get(self.first.prefix, ())
-            )
-        if self.first.prefix == self.last.prefix and block.prefix != self.first.prefix:
+            return block == self.first or self._holds_kind(block)
+        if self.first.prefix == self.last.prefix != block.prefix:
             return False
         first, here, last = rank(self.first), rank(block), rank(self.last)
         return first is not None and here is not None and last is not None and first <= here <= last
+
+    def _holds_kind(self, block: BlockId) -> bool:
+        """Whether `block` is of the text encoders' group that is named, or of the kind before the '*'."""
+        if self.first is None or self.first.number is not None:
+            return False
+        if block.prefix in groups().get(self.first.prefix, ()):
+            return True
+        text, kind = str(block), self.first.prefix
+        return self.whole_kind and text.startswith(kind) and not text[len(kind) :][:1].isalpha()
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ class Preset:
 
     name: str
     cells: tuple[str, ...]
+    numbers: tuple[float, ...]  # its cells, if they are numbers all
     families: frozenset[str]  # it is meant for; empty: any that has a meaning for its length
 
 
@@ -65,11 +67,14 @@ def preset(name: str) -> Preset | None:
 @lru_cache(maxsize=1)
 def presets() -> dict[str, Preset]:
     """Every named vector, by its name in upper case."""
-    return {
-        name.upper(): Preset(name, tuple(_cells(text)), frozenset(group.get("families", ())))
-        for group in table("presets")["vectors"]
-        for name, text in group["presets"].items()
-    }
+    found: dict[str, Preset] = {}
+    for group in table("presets")["vectors"]:
+        families = frozenset(group.get("families", ()))
+        for name, text in group["presets"].items():
+            cells = tuple(_cells(text))
+            numbers = () if re.search("[A-Z]", text) else tuple(map(float, cells))
+            found[name.upper()] = Preset(name, cells, numbers, families)
+    return found
 
 
 def element_preset(name: str) -> str | None:

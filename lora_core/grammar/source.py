@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import BadStackText
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A piece of a text without the spaces around it, and where it begins."""
 
     text: str
@@ -50,4 +49,4 @@ class Source:
         """The text between two offsets, trimmed; where nothing is left, the place it begins."""
         raw = self.text[start:end]
         text = raw.strip()
-        return Part(text, start + raw.index(text) if text else start)
+        return Part(text, start + len(raw) - len(raw.lstrip()) if text else start)

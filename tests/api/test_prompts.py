@@ -129,10 +129,7 @@ def test_a_tag_on_a_line_with_a_hash_may_name_what_is_not_here(client: HostClien
 
 
 @pytest.mark.parametrize("class_type", ["LoraRackLoad", "LoraRackAdd"])
-@pytest.mark.parametrize(("start", "stop", "part"), [(0.7, 0.2, "start 0.7 comes after stop 0.2")])
-def test_a_window_the_wrong_way_round_says_so(
-    client: HostClient, class_type: str, start: float, stop: float, part: str
-) -> None:
+def test_a_window_the_wrong_way_round_says_so(client: HostClient, class_type: str) -> None:
     graph = Graph()
     inputs: dict[str, Any] = {
         "lora_name": f"{FIRST}.safetensors",
@@ -141,10 +138,9 @@ def test_a_window_the_wrong_way_round_says_so(
     }
     if class_type == "LoraRackLoad":
         inputs["model"] = SD15.load(graph)[0]
-    graph.show([graph.add(class_type, **inputs, start=start, stop=stop), 1])
-    with pytest.raises(ExecutionFailed) as caught:
+    graph.show([graph.add(class_type, **inputs, start=0.7, stop=0.2), 1])
+    with pytest.raises(ExecutionFailed, match=r"start 0\.7 comes after stop 0\.2"):
         client.run(graph.nodes)
-    assert part in caught.value.message
 
 
 def test_a_window_out_of_range_is_refused_typed_and_over_a_wire(client: HostClient) -> None:

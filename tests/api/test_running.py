@@ -25,6 +25,7 @@ CONTRACT = {
             "strength_model": "FLOAT",
             "strength_clip": "FLOAT",
             "clip": "CLIP",
+            "blocks": "STRING",
             "start": "FLOAT",
             "stop": "FLOAT",
         },
@@ -36,6 +37,7 @@ CONTRACT = {
             "strength_model": "FLOAT",
             "strength_clip": "FLOAT",
             "stack": "LORA_STACK",
+            "blocks": "STRING",
             "start": "FLOAT",
             "stop": "FLOAT",
         },
@@ -49,6 +51,7 @@ CONTRACT = {
         {"text": "STRING", "stack": "LORA_STACK", "embeddings": "BOOLEAN"},
         [("STRING", "prompt"), ("LORA_STACK", "stack")],
     ),
+    "LoraRackBlocks": ({"lora_name": "COMBO", "blocks": "STRING"}, [("STRING", "blocks")]),
     "LoraRackApply": (
         {"model": "MODEL", "clip": "CLIP", "stack": "LORA_STACK", "mismatch": "COMBO"},
         [("MODEL", "MODEL"), ("CLIP", "CLIP"), ("STRING", "report")],

@@ -1,0 +1,144 @@
+"""The host's LoRA files by what a stack calls them.
+
+A reference is a name, or an entry: a name and maybe a hash. INDEX is what the pack keeps on disk of the
+files; it lies in the host's user folder and may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import comfy.utils
+import folder_paths
+
+from ...lora_core.errors import SearchUnfinished, UnresolvedLora
+from ...lora_core.file_facts import FileFacts
+from ...lora_core.files import Stamp
+from ...lora_core.index import Index
+from ...lora_core.library import Library, Limits
+from ...lora_core.stack import Entry
+
+Reference = str | Entry
+
+INDEX = Index(
+    Path(folder_paths.get_user_directory()) / "lora_rack" / "index.sqlite3",
+    logging.getLogger(__name__).warning,
+)
+
+# The host checks a queued workflow on the thread that serves its page. Half a second is bearable there.
+_WHILE_THE_PAGE_WAITS = Limits(headers=64, bytes=2**28)
+
+
+def lora_names() -> list[str]:
+    """Every LoRA the host lists, as it spells them."""
+    names: list[str] = folder_paths.get_filename_list("loras")
+    return names
+
+
+def resolve_name(reference: Reference) -> str:
+    """The host's spelling of the file that is meant, whatever has to be read to find it. Raises
+    UnresolvedLora.
+    """
+    name, hash = _parts(reference)
+    return _library().find(name, hash, progress=_Bar())
+
+
+def look_up(reference: Reference) -> str:
+    """As `resolve_name`, with little reading: raises SearchUnfinished where that does not suffice."""
+    name, hash = _parts(reference)
+    return _library().find(name, hash, _WHILE_THE_PAGE_WAITS)
+
+
+def check(reference: Reference) -> None:
+    """Raises UnresolvedLora for what means no file, as far as that shows without much reading."""
+    try:
+        look_up(reference)
+    except SearchUnfinished:
+        return  # resolve_name answers when the workflow runs
+
+
+def resolve_active(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries that change anything, under the host's spelling of their names, which other packs' nodes
+    look up too. Raises UnresolvedLora with the row, counted from 1 among all entries.
+    """
+    resolved: list[Entry] = []
+    for row, entry in enumerate(entries, start=1):
+        if not entry.is_active:
+            continue
+        try:
+            resolved.append(replace(entry, name=resolve_name(entry)))
+        except UnresolvedLora as error:
+            raise error.in_row(row) from None
+    return resolved
+
+
+def lora_path(reference: Reference) -> Path:
+    """Where a LoRA lies. Raises UnresolvedLora."""
+    return Path(folder_paths.get_full_path_or_raise("loras", resolve_name(reference)))
+
+
+def listed_paths(names: Iterable[str]) -> dict[str, Path]:
+    """Where LoRAs lie, for those of `names` that the host lists under exactly this name.
+
+    Names from outside go through here: what is not listed never becomes a path.
+    """
+    listed = frozenset(lora_names())
+    places = ((name, _path_of(name)) for name in names if name in listed)
+    return {name: path for name, path in places if path is not None}
+
+
+def facts_of(paths: Iterable[Path]) -> Mapping[Path, FileFacts]:
+    """What is known of files that exist."""
+    return INDEX.facts_of([*paths])
+
+
+def fingerprint(references: Sequence[Reference]) -> str:
+    """Changes whenever one of the files does, for IS_CHANGED. A hash never changes what it stands for."""
+    return " ".join(_fingerprint(*_parts(reference)) for reference in references)
+
+
+def facts(references: Sequence[Reference]) -> Mapping[str, FileFacts]:
+    """What is known of LoRAs, by the host's spelling of their names. Raises UnresolvedLora.
+
+    Reads the headers of those that are new, which takes a while for thousands.
+    """
+    names = {resolve_name(reference): None for reference in references}
+    paths = _library().paths(names)
+    return {paths[path]: found for path, found in INDEX.facts_of([*paths]).items()}
+
+
+def _fingerprint(name: str, hash: str) -> str:
+    if hash:
+        return f"hash:{hash}"
+    # No bar: the host asks before the node runs.
+    listed = _library().find(name)
+    stamp = Stamp.of(Path(folder_paths.get_full_path_or_raise("loras", listed)))
+    return f"{stamp.path}:{stamp.size}:{stamp.mtime_ns}:{stamp.config_mtime_ns}"
+
+
+def _library() -> Library:
+    return Library(lora_names(), _path_of, INDEX)
+
+
+def _path_of(name: str) -> Path | None:
+    found = folder_paths.get_full_path("loras", name)
+    return Path(found) if found else None
+
+
+def _parts(reference: Reference) -> tuple[str, str]:
+    return (reference, "") if isinstance(reference, str) else (reference.name, reference.hash)
+
+
+class _Bar:
+    """The host's progress bar, which also stops the work when the user does; shown once there is work."""
+
+    def __init__(self) -> None:
+        self._bar: comfy.utils.ProgressBar | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = comfy.utils.ProgressBar(total)
+        self._bar.update_absolute(done, total)
