@@ -7,22 +7,24 @@ made in float32 and rounded once, to the dtype of the file.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from .adapters.padded import Padded
+from .blocks import BlockWeights
 from .errors import RackError
+from .family_of_file import family_of_file
 from .files import Header, TensorInfo, read_header
 from .grammar import write
 from .hashes import sha256
-from .key_map import Target
+from .key_map import KeyMap, Target
 from .key_maps import Checkpoint, Place, read_layout
 from .partial import PartialLora
-from .patch import ForeignStep, Match, Step, fuse, match
+from .patch import ForeignStep, Match, Step, family_in, fuse, match, require_blocks
 from .stack import Entry, Stack
 from .stream import Form, TensorReader, header_bytes, replacing, total_size, write_tensor
 from .verdict import Verdict
@@ -104,30 +106,59 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     """Match a stack, entry by entry with its file, against a checkpoint.
 
     Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
-    checkpoint, RackError for what cannot be changed where it lies.
+    checkpoint, BadBlockText for blocks the checkpoint does not have, RackError for what cannot be changed
+    where it lies.
     """
+    for entry in entries:
+        if entry.has_window:
+            remedy = "Leave start and stop out, or apply the stack while sampling"
+            raise RackError(f"{entry.name!r} is on for a part of the sampling, a checkpoint is not. {remedy}")
     header = read_header(checkpoint)
     layout = read_layout({key: info.shape for key, info in header.tensors.items()})
     model_map = layout.model_map() if layout.model else None
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
+    families = [family_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
     for entry, lora in zip(entries, loras, strict=True):
-        found = [match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map)]
-        verdicts.append(Verdict(entry, lora.outline, *found))
+        model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
+        made_for = family_of_file(lora.metadata, lora.outline.widths)
+        verdicts.append(Verdict(entry, lora.outline, model, clip, made_for, families[0], families[1]))
         verdicts[-1].require_effect()
+    if model_map:
+        require_blocks(entries, model_map)
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):
-        for places, matched, strength in (
-            (layout.model, verdict.model, verdict.entry.strength_model),
-            (layout.clip, verdict.clip, verdict.entry.strength_clip),
-        ):
-            for layer, target in matched.layers.items() if matched and strength else ():
-                place = places[target.key]
-                _refuse_packed(target, header.tensors[place.key], header)
-                use = _Use(index, layer, target, strength)
-                uses.setdefault(place.key, {}).setdefault(place, []).append(use)
+        entry = verdict.entry
+        if model_map and verdict.model:
+            found = _uses(index, entry.strength_model, entry.blocks, verdict.model, model_map)
+            _add(uses, found, layout.model, header)
+        if clip_map and verdict.clip:
+            found = _uses(index, entry.strength_clip, entry.blocks, verdict.clip, clip_map)
+            _add(uses, found, layout.clip, header)
     return Bake(header, layout, loras, tuple(verdicts), uses)
+
+
+def _uses(
+    index: int, strength: float, blocks: BlockWeights, matched: Match, key_map: KeyMap
+) -> Iterator[_Use]:
+    """The layers of a LoRA that change something in one model."""
+    weights = blocks.by_key(family_in(key_map))
+    for layer, target in matched.layers.items():
+        if strength and weights[target.key]:
+            yield _Use(index, layer, target, strength * weights[target.key])
+
+
+def _add(
+    uses: dict[str, dict[Place, list[_Use]]],
+    found: Iterable[_Use],
+    places: Mapping[str, Place],
+    header: Header,
+) -> None:
+    for use in found:
+        place = places[use.target.key]
+        _refuse_packed(use.target, header.tensors[place.key], header)
+        uses.setdefault(place.key, {}).setdefault(place, []).append(use)
 
 
 def _refuse_packed(target: Target, info: TensorInfo, header: Header) -> None:
@@ -237,5 +268,5 @@ def _metadata(planned: Bake) -> dict[str, str]:
 
 def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:
     safe = [name.translate({ord(c): "_" for c in "<>:\r\n"}).strip() for name in names]
-    rows = [Entry(n, e.strength_model, e.strength_clip) for n, e in zip(safe, entries, strict=True)]
+    rows = [replace(entry, name=name) for name, entry in zip(safe, entries, strict=True)]
     return write(Stack(tuple(rows)))

@@ -5,22 +5,29 @@
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
     ├── BadStackText           the text of a stack: line, column, what was found and what was expected
+    ├── BadBlockText           block weights: which text, the place in it, what was found, what was expected
     ├── UnresolvedLora         a name or hash that does not mean exactly one file
     │   ├── MissingLora        no such file; the nearest names, where to get it
     │   ├── AmbiguousLora      several such files; all of them
     │   ├── OtherContent       a file of that name, but not of the hash beside it
     │   └── BadHash            no hash any tool gives a file
     ├── SearchUnfinished       the answer takes more reading than the caller allowed
+    ├── BadMode                a mode of applying a stack that cannot do what its entries ask
+    ├── WorkflowError          a workflow to convert: what is wrong with it, and where
+    │   ├── BadWorkflow        the file holds no graph of ComfyUI's
+    │   └── NotConvertible     a node says something that has no counterpart here
     └── FitError               a LoRA that does not belong on this model
+        ├── OtherFamily        it was made for another family of models, and does not fit this one
         ├── NothingMatches     not one of its layers is in the model
-        └── ShapeMismatch      a layer is there, with another shape
+        ├── ShapeMismatch      a layer is there, with another shape
+        ├── NotLive            weights that cannot be changed in the forward pass where that was asked for
+        └── NotSweepable       a layer in which pictures of different strengths cannot be told apart
 
 Messages say what is wrong, where, what was found, and what to do.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,6 +67,27 @@ class BadStackText(RackError):
         super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
 
 
+class BadBlockText(RackError):
+    """Block weights that cannot be read, or that mean nothing in a model.
+
+    `which` is the text ("blocks" or "elements"), `position` the offset of the place in it, counted from 0.
+    `entry` names the LoRA where it is one of several.
+    """
+
+    def __init__(self, which: str, position: int, found: str, expected: str, entry: str = "") -> None:
+        self.which = which
+        self.position = position
+        self.found = found
+        self.expected = expected
+        name = "block weights" if which == "blocks" else "element weights"
+        whose = f"{entry}: " if entry else ""
+        super().__init__(f"{whose}{name}, character {position + 1}: found {found}, expected {expected}")
+
+    def of(self, entry: str) -> BadBlockText:
+        """The same error with the name of the LoRA whose weights they are."""
+        return BadBlockText(self.which, self.position, self.found, self.expected, entry)
+
+
 class UnresolvedLora(RackError):
     """A name or a hash that does not mean exactly one file."""
 
@@ -69,10 +97,9 @@ class UnresolvedLora(RackError):
         super().__init__(message)
 
     def in_row(self, row: int) -> UnresolvedLora:
-        """The same error, saying in which row of a stack (from 1) it is."""
-        error = copy.copy(self)
-        error.args = (f"row {row}: {self}",)
-        return error
+        """This error, its message begun with the row of a stack (from 1) that has the name."""
+        self.args = (f"row {row}: {self}",)
+        return self
 
 
 class MissingLora(UnresolvedLora):
@@ -128,8 +155,28 @@ class SearchUnfinished(RackError):
     """Whether a LoRA is here takes more reading than the caller allowed. Nothing is wrong."""
 
 
+class BadMode(RackError):
+    """A mode of applying a stack that cannot do what its entries ask."""
+
+
+class WorkflowError(RackError):
+    """A workflow that cannot be converted as it is."""
+
+
+class BadWorkflow(WorkflowError):
+    """The file holds no graph of ComfyUI's."""
+
+
+class NotConvertible(WorkflowError):
+    """A node of a workflow says something that has no counterpart here."""
+
+
 class FitError(RackError):
     """A LoRA that does not belong on the connected model."""
+
+
+class OtherFamily(FitError):
+    """The LoRA was made for another family of models, and not all of it fits this one."""
 
 
 class NothingMatches(FitError):
@@ -138,3 +185,19 @@ class NothingMatches(FitError):
 
 class ShapeMismatch(FitError):
     """A layer the LoRA names is in the model, with another shape."""
+
+
+class NotLive(FitError):
+    """Weights that cannot be changed in the forward pass. `keys` are all of them."""
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        self.keys = tuple(keys)
+        super().__init__(message)
+
+
+class NotSweepable(FitError):
+    """A layer in which the pictures of one batch cannot have strengths of their own."""
+
+    def __init__(self, layer: str, problem: str) -> None:
+        self.layer = layer
+        super().__init__(f"{layer} {problem}. Render these strengths one at a time")

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .key_maps.families import Shapes
 from .key_maps.guess import guess_family
-from .key_names import group_keys
+from .key_names import Grouped
 
 _KEYS = "its layers"
 _WRITTEN = ("ss_base_model_version", "modelspec.architecture")
@@ -41,13 +41,16 @@ class FileFamily:
         return " or ".join(self.names) or "unknown"
 
 
-def family_of_file(metadata: Mapping[str, str], shapes: Shapes, base_model: str = "") -> FileFamily:
-    """The family of a LoRA file with these tensors. `base_model` is what a sidecar says.
+def family_of_file(
+    metadata: Mapping[str, str], widths: Mapping[str, int], base_model: str = ""
+) -> FileFamily:
+    """The family of a LoRA file. `widths` are its layers' inputs, 0 for one unknown; `base_model` is what a
+    sidecar says.
 
     Layers that fit one family decide, since metadata survives what changes a file; where they fit several,
     the header's word is taken if it is one of them, then the sidecar's.
     """
-    guessed = FileFamily(_guess(shapes), _KEYS)
+    guessed = FileFamily(_guess(widths), _KEYS)
     if guessed.name:
         return guessed
     written = [(metadata.get(key, ""), key) for key in _WRITTEN]
@@ -79,17 +82,20 @@ def _tables() -> _Tables:
     return _Tables(tuple(pairs), {guess: tuple(names) for guess, names in data["relatives"].items()})
 
 
-def _guess(shapes: Shapes) -> tuple[str, ...]:
-    widths = {
+def input_widths(grouped: Grouped, shapes: Shapes) -> dict[str, int]:
+    """How wide the input of each layer of a file is, as far as one tensor of its adapter tells it; else 0."""
+    return {
         layer: max(_input_width(roles, shapes) for roles in spellings)
-        for layer, spellings in group_keys(shapes).layers.items()
+        for layer, spellings in grouped.layers.items()
     }
+
+
+def _guess(widths: Mapping[str, int]) -> tuple[str, ...]:
     guess = guess_family(widths)
     return () if guess is None else _tables().relatives.get(guess, (guess,))
 
 
 def _input_width(roles: Mapping[str, str], shapes: Shapes) -> int:
-    """How wide the layer's input is, as far as one tensor of the adapter tells it; 0 where none does."""
     for role in ("down", "hada_w1_b", "diff"):
         if role in roles and len(shapes[roles[role]]) > 1:
             return shapes[roles[role]][1]

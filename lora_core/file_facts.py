@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import FileError
-from .family_of_file import FileFamily, family_of_file
+from .family_of_file import FileFamily, family_of_file, input_widths
 from .files import Header, is_pickle, read_header
 from .hashes import claimed_hashes
 from .key_names import Grouped, group_keys
@@ -79,7 +79,7 @@ def read_facts(path: Path, listing: Listing | None = None) -> FileFacts:
         kinds=_kinds(grouped),
         rank=_rank(grouped, shapes),
         layers=len(grouped.layers),
-        family=family_of_file(metadata, shapes, beside.base_model),
+        family=family_of_file(metadata, input_widths(grouped, shapes), beside.base_model),
         alias=_alias(metadata),
         about=beside,
         hashes=claimed_hashes(metadata),

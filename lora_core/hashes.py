@@ -35,7 +35,10 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 @dataclass(frozen=True)
 class Measured:
-    """Hashes computed from the bytes of a file; `tensors` is empty for one that is no safetensors file."""
+    """Hashes computed from the bytes of a file.
+
+    `tensors` is empty for one that has none or is no safetensors file, `autov1` for one of less than 1 MiB.
+    """
 
     sha256: str
     tensors: str
@@ -43,9 +46,9 @@ class Measured:
 
     @property
     def by_kind(self) -> dict[str, str]:
-        """Those that can be asked for: a file too short for AutoV1 has none."""
+        """Those there are."""
         found = {"sha256": self.sha256, "tensors": self.tensors, "autov1": self.autov1}
-        return {kind: value for kind, value in found.items() if value and not _is_of_nothing(value)}
+        return {kind: value for kind, value in found.items() if value}
 
     def has(self, wanted: str) -> bool:
         """Whether one of them is the one wanted."""
@@ -106,7 +109,7 @@ def measure(path: Path, progress: Progress | None = None) -> Measured:
     except OSError as error:
         raise BrokenFile(path, f"cannot be read ({error.strerror})", "Check the disk and the path") from error
     return Measured(
-        whole.hexdigest(), tensors.hexdigest() if data_offset is not None else "", at_1_mib.hexdigest()[:8]
+        whole.hexdigest(), _unless_empty(tensors.hexdigest()), _unless_empty(at_1_mib.hexdigest()[:8])
     )
 
 
@@ -122,9 +125,10 @@ def sha256(path: Path) -> str:
 def known_hashes(path: Path, header: Header | None) -> dict[str, str]:
     """The hashes to show a person: SHA256, AutoV1, AutoV2; with a header that of the tensors and AutoV3."""
     measured = measure(path)
-    hashes = {"sha256": measured.sha256, "autov1": measured.autov1, "autov2": measured.sha256[:10]}
+    autov1, tensors = measured.autov1 or _NOTHING[:8], measured.tensors or _NOTHING
+    hashes = {"sha256": measured.sha256, "autov1": autov1, "autov2": measured.sha256[:10]}
     if header is not None:
-        hashes |= {"tensors": measured.tensors, "autov3": measured.tensors[:12]}
+        hashes |= {"tensors": tensors, "autov3": tensors[:12]}
     return hashes
 
 
@@ -134,6 +138,10 @@ def _data_offset(prefix: bytes) -> int | None:
         return None
     (length,) = struct.unpack("<Q", prefix[:8])
     return 8 + int(length)
+
+
+def _unless_empty(digest: str) -> str:
+    return "" if _is_of_nothing(digest) else digest
 
 
 def _is_of_nothing(value: str) -> bool:

@@ -99,7 +99,7 @@ class Index:
         candidates = {path for path, *_ in self._hash_rows(wanted) if path in allowed}
         if not candidates:
             return []
-        self.refresh(candidates)
+        candidates &= {*self._refresh(candidates, None, None)}
         best: dict[Path, str] = {}
         for path, kind, source in self._hash_rows(wanted):
             if path in candidates and self._counts(path, source):

@@ -28,12 +28,18 @@ class KeyMap:
 
     targets: Mapping[str, Target]
     shapes: Mapping[str, tuple[int, ...]]
+    packed: frozenset[str] = frozenset()  # keys of weights that do not show their shape
 
     @classmethod
-    def of(cls, names: Mapping[str, Target], shapes: Mapping[str, tuple[int, ...]]) -> KeyMap:
+    def of(
+        cls,
+        names: Mapping[str, Target],
+        shapes: Mapping[str, tuple[int, ...]],
+        packed: frozenset[str] = frozenset(),
+    ) -> KeyMap:
         """A key map from the host's, with what it lacks added and its known mistakes mended."""
         mended = {name: _mended(name, target, shapes.get(target.key)) for name, target in names.items()}
-        return cls(widen(mended), shapes)
+        return cls(widen(mended), shapes, packed)
 
     def find(self, layer: str) -> Target | None:
         """The target of a layer name in any spelling, or of `<layer>.bias`; None where the model has none."""

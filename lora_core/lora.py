@@ -45,6 +45,12 @@ class Lora:
         return tuple(self.leftovers)
 
     @property
+    def widths(self) -> Mapping[str, int]:
+        """How wide the input of every layer is, 0 where its adapters do not tell."""
+        shapes = {name: [a.change_shape for a in adapters] for name, adapters in self.layers.items()}
+        return {name: max(shape[1] if shape else 0 for shape in found) for name, found in shapes.items()}
+
+    @property
     def kinds(self) -> Mapping[str, Counter[int | None]]:
         """For every kind of adapter, how many layers have each rank (None where the kind has none)."""
         kinds: dict[str, Counter[int | None]] = {}

@@ -2,13 +2,15 @@
 
 The host applies N LoRAs to a weight one after another: N products and N full-size temporaries. All plain
 LoRAs of a run are one product, W += [s₁c₁U₁ … sₙcₙUₙ] · [D₁; …; Dₙ], so their factors are concatenated once
-and a changed strength only changes the numbers that scale the rows of D.
+and a changed strength or block weight only changes the numbers that scale the rows of D.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,9 +19,11 @@ from torch import Tensor
 from .adapters import Adapter
 from .adapters.low_rank import LowRank, LowRankRun, join
 from .adapters.padded import Padded
-from .errors import ShapeMismatch
+from .blocks import Family, family_of
+from .errors import BadBlockText, ShapeMismatch
 from .key_map import KeyMap, Target
 from .lora import Lora
+from .stack import Entry
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,21 @@ class Match:
     misfits: tuple[Misfit, ...]
     foreign: Mapping[Target, Foreign] = field(default_factory=dict)
 
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The model keys it changes."""
+        return frozenset(target.key for target in (*self.layers.values(), *self.foreign))
+
+    @cached_property
+    def keys_that_need_weight(self) -> frozenset[str]:
+        """Those it changes in a way that depends on the weight it meets, and so on its place in a stack."""
+        dependent = {
+            target.key
+            for name, target in self.layers.items()
+            if any(adapter.needs_weight for adapter in self.lora.layers[name])
+        }
+        return frozenset(dependent | {target.key for target in self.foreign})
+
     def require_fit(self) -> None:
         """Raises ShapeMismatch when a layer has another shape than the model's."""
         if self.misfits:
@@ -65,6 +84,34 @@ class Match:
                 f"{self.lora.stamp.path.name}: {self.misfits[0]}{more}. "
                 "The LoRA was made for another model; use one made for this model's family"
             )
+
+
+_FAMILIES: weakref.WeakKeyDictionary[KeyMap, Family] = weakref.WeakKeyDictionary()
+
+
+def family_in(key_map: KeyMap) -> Family:
+    """The family of the model a key map is of, found once."""
+    known = _FAMILIES.get(key_map)
+    if known is None:
+        shapes = {**dict.fromkeys(key_map.packed, ()), **key_map.shapes}
+        known = _FAMILIES[key_map] = family_of(shapes)
+    return known
+
+
+def require_blocks(entries: Iterable[Entry], key_map: KeyMap) -> None:
+    """Raises BadBlockText, with the entry's name, for block weights that mean nothing in a model."""
+    for entry in entries:
+        if not entry.blocks.is_neutral:
+            try:
+                entry.blocks.at(family_in(key_map))
+            except BadBlockText as bad:
+                raise bad.of(entry.name) from None
+
+
+def blocks_present(found: Match, family: Family) -> tuple[str, ...]:
+    """The blocks of a model that a LoRA has layers in, by id and in the model's order."""
+    targets = (*found.layers.values(), *found.foreign)
+    return family.blocks({target.key for target in targets})
 
 
 def match(lora: Lora, key_map: KeyMap, adopt: Adopt | None = None) -> Match:
@@ -122,10 +169,12 @@ class _Run:
     down: Tensor
     parts: tuple[tuple[int, int, float], ...]  # index of the LoRA in the stack, rank, alpha / rank
 
-    def at(self, strengths: Sequence[float]) -> Step:
+    def at(self, strengths: Sequence[float | None]) -> Step | None:
+        if all(strengths[index] is None for index, _, _ in self.parts):
+            return None
         numbers: list[float] = []
         for index, rank, scale in self.parts:
-            numbers += [strengths[index] * scale] * rank
+            numbers += [(strengths[index] or 0.0) * scale] * rank
         scales = torch.tensor(numbers, dtype=torch.float32)
         return Step(self.target, LowRankRun(self.up, self.down, scales), 1.0)
 
@@ -138,8 +187,10 @@ class _Single:
     index: int  # of the LoRA in the stack
     adapter: Adapter | Foreign
 
-    def at(self, strengths: Sequence[float]) -> Step | ForeignStep:
+    def at(self, strengths: Sequence[float | None]) -> Step | ForeignStep | None:
         strength = strengths[self.index]
+        if strength is None:
+            return None
         if isinstance(self.adapter, Foreign):
             return ForeignStep(self.target, self.adapter, strength)
         return Step(self.target, self.adapter, strength)
@@ -147,7 +198,9 @@ class _Single:
 
 @dataclass(frozen=True, eq=False)
 class Fused:
-    """A stack's factors joined per target. Holds for any strengths of the same LoRAs in the same order."""
+    """A stack's factors joined per target. Holds for any strengths and block weights of the same LoRAs in the
+    same order.
+    """
 
     steps: Mapping[str, tuple[_Run | _Single, ...]]  # by model key, slices of a weight in one order with it
 
@@ -157,9 +210,25 @@ class Fused:
         runs = [step for steps in self.steps.values() for step in steps if isinstance(step, _Run)]
         return sum(run.up.nbytes + run.down.nbytes for run in runs if len(run.parts) > 1)
 
-    def at(self, strengths: Sequence[float]) -> dict[str, list[Step | ForeignStep]]:
-        """The steps of every model key in order, for one strength per LoRA of the stack."""
-        return {key: [step.at(strengths) for step in steps] for key, steps in self.steps.items()}
+    def at(
+        self, strengths: Sequence[float], weights: Sequence[Mapping[str, float] | None] = ()
+    ) -> dict[str, list[Step | ForeignStep]]:
+        """The steps of every model key in order, for one strength per LoRA of the stack.
+
+        `weights` are the block weights of each LoRA by model key, None where it has none. Where one is 0 the
+        LoRA is left out: at strength 0 a change that replaces or rescales a weight still does something.
+        """
+        weighted = [(index, by_key) for index, by_key in enumerate(weights) if by_key is not None]
+        found: dict[str, list[Step | ForeignStep]] = {}
+        for key, steps in self.steps.items():
+            here: list[float | None] = list(strengths)
+            for index, by_key in weighted:
+                weight = by_key[key]
+                here[index] = strengths[index] * weight if weight else None
+            made = [step for one in steps if (step := one.at(here)) is not None]
+            if made:
+                found[key] = made
+        return found
 
 
 def fuse(matches: Sequence[Match]) -> Fused:

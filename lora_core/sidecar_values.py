@@ -11,6 +11,7 @@ from typing import Any
 from .hashes import clean_hash
 
 _CIVITAI = "https://civitai.com/models/"
+_MOST_ID = 2**53  # what a program in JavaScript can have written
 _KIB_TOLERANCE = 1  # Civitai rounds sizeKB
 _KINDS = {"SHA256": "sha256", "AutoV1": "autov1", "AutoV2": "autov2", "AutoV3": "tensors"}
 _RANGE = re.compile(r"\s*([+-]?[\d.]+)\s*(?:-|–|~|,|to|\.\.)\s*([+-]?[\d.]+)\s*")
@@ -100,7 +101,7 @@ def split_words(value: Any) -> list[str]:
 
 def _page(model_id: Any, version_id: Any) -> str:
     """An address made of the ids alone: nothing of a sidecar's text becomes a link."""
-    ids = [found for found in (model_id, version_id) if type(found) is int and found > 0]
+    ids = [found for found in (model_id, version_id) if type(found) is int and 0 < found < _MOST_ID]
     if not ids or ids[0] != model_id:
         return ""
     return f"{_CIVITAI}{model_id}" + (f"?modelVersionId={version_id}" if len(ids) == 2 else "")

@@ -203,13 +203,11 @@ class _Beside:
         for model in models:
             found |= hashes_of(model.files, size)
         if self._manager.get("size") in (None, size):
-            found |= {
-                "sha256": clean_hash(self._manager.get("sha256")),
-                "tensors": clean_hash(self._manager.get("autov3")) or found.get("tensors", ""),
-            }
-        for stated in (self._rgthree.get("sha256"), self._text(self._stem + _SHA256)):
-            found["sha256"] = found.get("sha256") or clean_hash(stated)
-        return {kind: value for kind, value in found.items() if value}
+            found |= _stated(sha256=self._manager.get("sha256"), tensors=self._manager.get("autov3"))
+        others = (self._rgthree.get("sha256"), self._text(self._stem + _SHA256))
+        for stated in others if "sha256" not in found else ():
+            found |= _stated(sha256=stated)
+        return found
 
     def _text(self, name: str) -> str:
         found = self._listing.find(name)
@@ -238,6 +236,11 @@ class _Beside:
             self._problems.append(f"{name}: is no JSON object")
             return {}
         return value
+
+
+def _stated(**values: Any) -> dict[str, str]:
+    """The hashes among what a sidecar says they are, by kind."""
+    return {kind: found for kind, value in values.items() if (found := clean_hash(value))}
 
 
 def _range(tips: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -6,17 +6,20 @@ A stack touches no file and no model. grammar.py turns text into one and back, p
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from .blocks import NEUTRAL, BlockWeights
+
+_HASH = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True)
 class Entry:
     """One LoRA of a stack. `name` is as written; resolve.py says which file it means.
 
-    `start` and `stop` are fractions of the sampling, 0 the first step; `hash` is lower-case hex, empty where
-    none is given.
+    `start` and `stop` are fractions of the sampling, 0 the first step; `hash` is the beginning of a content
+    hash, 8 to 64 lower-case hex digits, empty where none is given.
     """
 
     name: str
@@ -35,6 +38,10 @@ class Entry:
             raise ValueError(f"strengths of {self.name!r} must be finite numbers")
         if not 0 <= self.start <= self.stop <= 1:
             raise ValueError(f"{self.name!r} must start and stop within 0 and 1, in this order")
+        if self.hash and not _HASH.fullmatch(self.hash):
+            raise ValueError(
+                f"the hash of {self.name!r} must be 8 to 64 lower-case hex digits: {self.hash!r}"
+            )
 
     @property
     def has_window(self) -> bool:

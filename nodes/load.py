@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..lora_core.stack import Entry
 from . import host, inputs
 
 
@@ -35,13 +34,24 @@ class LoraRackLoad(inputs.NamesOneLora):
                 "strength_clip": inputs.strength("text encoder"),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."})
+                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."}),
+                "blocks": inputs.blocks(),
+                "start": inputs.window_start(),
+                "stop": inputs.window_stop(),
             },
         }
 
     def load(
-        self, model: Any, lora_name: str, strength_model: float, strength_clip: float, clip: Any = None
+        self,
+        model: Any,
+        lora_name: str,
+        strength_model: float,
+        strength_clip: float,
+        clip: Any = None,
+        blocks: str = "",
+        start: float = 0.0,
+        stop: float = 1.0,
     ) -> tuple[Any, Any, str]:
-        entry = Entry(lora_name, strength_model, strength_clip)
+        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
         applied = host.apply_stack(model, clip, [entry])
         return applied.model, applied.clip, host.words_of(lora_name)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..lora_core.errors import RackError
-from ..lora_core.grammar import parse
-from ..lora_core.stack import Entry
+from ..lora_core.grammar import parse, scan
+from ..lora_core.modes import MODES
 from . import host, inputs
+from .rows import problems, words_of
 from .stack_type import from_wire, to_wire
-
-
-def _words(entries: Sequence[Entry]) -> str:
-    return ", ".join(dict.fromkeys(filter(None, map(host.words_of, entries))))
 
 
 class LoraRackAdd(inputs.NamesOneLora):
@@ -36,15 +31,27 @@ class LoraRackAdd(inputs.NamesOneLora):
                 "strength_model": inputs.strength("diffusion model"),
                 "strength_clip": inputs.strength("text encoder"),
             },
-            "optional": {"stack": inputs.stack()},
+            "optional": {
+                "stack": inputs.stack(),
+                "blocks": inputs.blocks(),
+                "start": inputs.window_start(),
+                "stop": inputs.window_stop(),
+            },
         }
 
     def add(
-        self, lora_name: str, strength_model: float, strength_clip: float, stack: list[Any] | None = None
+        self,
+        lora_name: str,
+        strength_model: float,
+        strength_clip: float,
+        stack: list[Any] | None = None,
+        blocks: str = "",
+        start: float = 0.0,
+        stop: float = 1.0,
     ) -> tuple[list[Any], str]:
-        entry = Entry(lora_name, strength_model, strength_clip)
+        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
         entries = [replace(entry, name=host.resolve_name(entry))]
-        return to_wire(entries, stack), _words(entries)
+        return to_wire(entries, stack), words_of(entries)
 
 
 _EXAMPLE = "# one LoRA a line, for example\n# <lora:add_detail:0.8>"
@@ -78,12 +85,7 @@ class LoraRackStack:
         """Every row that is on must be readable and name one file; all bad rows are reported at once."""
         if text is None:  # comes over a wire
             return True
-        try:
-            entries = parse(text).entries
-        except RackError as error:
-            return str(error)
-        problems = [_problem(row, entry) for row, entry in enumerate(entries, start=1) if entry.enabled]
-        return "\n".join(filter(None, problems)) or True
+        return problems(scan(text))
 
     @classmethod
     def IS_CHANGED(cls, text: str | None, **_: Any) -> str:
@@ -91,15 +93,7 @@ class LoraRackStack:
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
         entries = host.resolve_active(parse(text).entries)
-        return to_wire(entries, stack), _words(entries)
-
-
-def _problem(row: int, entry: Entry) -> str | None:
-    try:
-        host.check(entry)
-    except RackError as error:
-        return f"row {row}: {error}"
-    return None
+        return to_wire(entries, stack), words_of(entries)
 
 
 class LoraRackApply:
@@ -125,6 +119,10 @@ class LoraRackApply:
         mismatch = (
             "error: stop when a LoRA does not fit the model. warn: apply what fits and say so in the report."
         )
+        mode = (
+            "merged: write the stack into the weights, free while sampling. live: add it while sampling and "
+            "write no weight. auto: merged, live where a LoRA has a start or stop or weights are packed."
+        )
         return {
             "required": {
                 "model": ("MODEL", {"tooltip": "The diffusion model to apply the stack to."}),
@@ -132,11 +130,15 @@ class LoraRackApply:
                 "mismatch": (["error", "warn"], {"default": "error", "tooltip": mismatch}),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."})
+                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."}),
+                "mode": (list(MODES), {"default": "auto", "tooltip": mode}),
             },
         }
 
-    def apply(self, model: Any, stack: list[Any], mismatch: str, clip: Any = None) -> tuple[Any, Any, str]:
+    def apply(
+        self, model: Any, stack: list[Any], mismatch: str, clip: Any = None, mode: str = "auto"
+    ) -> dict[str, Any]:
         entries = host.resolve_active(from_wire(stack))
-        applied = host.apply_stack(model, clip, entries, require_effect=mismatch == "error")
-        return applied.model, applied.clip, applied.report
+        applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
+        outputs = (applied.model, applied.clip, applied.report)
+        return {"ui": {"text": [applied.report]}, "result": outputs}

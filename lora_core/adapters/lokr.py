@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .change import Reorder, add_change, blockwise, to_weight
+from .change import Reorder, add_change, blockwise
 from .roles import BadTensors, Roles, has_all, matrix_shape, read_number, read_scale, require, used
 
 _ROLES = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")
@@ -51,21 +51,26 @@ class LoKr:
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
         """Add strength · scale · w1 ⊗ w2 to `weight` in place, without building the product where it can."""
-        left, right = (_whole(first, last, weight, dtype) for first, last in self._halves)
+        left, right = self.halves(weight.device, dtype)
         blocks = blockwise(weight, left.shape[0], right.shape[0], left.shape[1], right.shape[1])
         if reorder is None and weight.dtype == dtype and blocks is not None:
             blocks.addcmul_(left[:, None, :, None], right[None, :, None, :], value=strength * self.scale)
             return weight
         return add_change(weight, torch.kron(left, right), strength * self.scale, reorder)
 
+    def halves(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """w1 (o1, i1) and w2 (o2, i2 · kernel), the scale left out."""
+        left, right = (_whole(first, last, device, dtype) for first, last in self._halves)
+        return left, right
+
     @property
     def _halves(self) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
         return (self.left, self.left_b), (self.right, self.right_b)
 
 
-def _whole(first: Tensor, last: Tensor | None, weight: Tensor, dtype: torch.dtype) -> Tensor:
-    first = to_weight(first, weight, dtype)
-    return first if last is None else torch.mm(first, to_weight(last, weight, dtype))
+def _whole(first: Tensor, last: Tensor | None, device: torch.device, dtype: torch.dtype) -> Tensor:
+    first = first.to(device, dtype, non_blocking=True)
+    return first if last is None else torch.mm(first, last.to(device, dtype, non_blocking=True))
 
 
 def from_roles(tensors: Roles) -> tuple[LoKr, set[str]] | None:

@@ -1,5 +1,14 @@
 """Block weights: one number per block of a model, by the block's absolute id."""
 
-from .block_weights import NEUTRAL, BlockWeights
+from .block_weights import NEUTRAL, BlockWeights, read_block_weights
+from .families import Family, Place, family_of, family_without_model
 
-__all__ = ["NEUTRAL", "BlockWeights"]
+__all__ = [
+    "NEUTRAL",
+    "BlockWeights",
+    "Family",
+    "Place",
+    "family_of",
+    "family_without_model",
+    "read_block_weights",
+]

@@ -1,8 +1,19 @@
-"""The block weights of one LoRA, as canonical text."""
+"""The block weights of one LoRA, as canonical text, and what they are in one model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from ..errors import BadBlockText
+from .block_text import EVERYTHING, BlockText, Term, read_block_text
+from .families import OTHER, Family, Place
+from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
+from .vectors import preset, readings_for
+
+At = Callable[[Place], float]
+"""The block weight of a place in a model."""
 
 
 @dataclass(frozen=True)
@@ -17,5 +28,162 @@ class BlockWeights:
         """Whether nothing is weighted."""
         return not self.blocks and not self.elements
 
+    @property
+    def text(self) -> str:
+        """Both as one text, as a node's `blocks` holds them."""
+        return " ".join(filter(None, (self.blocks, self.elements)))
+
+    def at(self, family: Family) -> At:
+        """The weight of each place of a model.
+
+        Raises BadBlockText for a vector or preset that has no meaning in the family, and for a block it does
+        not have.
+        """
+        return _resolve(self, family)
+
+    def by_key(self, family: Family) -> Mapping[str, float]:
+        """The same by the keys of the model, each looked up once. Raises BadBlockText."""
+        return _by_key(self, family)
+
 
 NEUTRAL = BlockWeights()
+
+
+@lru_cache(maxsize=4096)
+def read_block_weights(blocks: str, elements: str = "") -> BlockWeights:
+    """Check both texts and write them canonically. Raises BadBlockText.
+
+    `blocks` alone may hold all there is to say, element weights too, which then come before `elements`.
+    """
+    first = read_block_text(blocks, "blocks")
+    more = read_block_text(elements, "elements")
+    texts = (first.write_elements(), more.write_elements())
+    return BlockWeights(first.write_blocks(), " ".join(filter(None, texts)))
+
+
+@lru_cache(maxsize=256)
+def _resolve(weights: BlockWeights, family: Family) -> At:
+    text = read_block_text(weights.blocks, "blocks")
+    more = read_block_text(weights.elements, "elements")
+    _check_ids(text.terms, family, "blocks")
+    _check_ids(more.terms, family, "elements")
+    vector = _vector_terms(text, family)
+    # Later ones win, and an element's weight stands in place of its block's.
+    ranked = [
+        *_in_order(vector),
+        *_in_order((*text.terms, *more.terms)),
+    ]
+    known: dict[Place, float] = {}
+
+    def at(place: Place) -> float:
+        weight = known.get(place)
+        if weight is None:
+            weight = known[place] = _weight(place, ranked, family.rank)
+        return weight
+
+    return at
+
+
+def _in_order(terms: Sequence[Term]) -> list[Term]:
+    """Blocks first, then elements, else as they are."""
+    return sorted(terms, key=lambda term: bool(term.selection.elements))
+
+
+class _KeyWeights(dict[str, float]):
+    """Model key → weight, found when first asked for."""
+
+    def __init__(self, at: At, family: Family) -> None:
+        super().__init__()
+        self._at = at
+        self._family = family
+
+    def __missing__(self, key: str) -> float:
+        weight = self[key] = self._at(self._family.place(key))
+        return weight
+
+
+@lru_cache(maxsize=256)
+def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, float]:
+    return _KeyWeights(weights.at(family), family)
+
+
+def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
+    block = read_id(place.block) or BlockId(place.block)
+    weight = 1.0
+    for term in terms:
+        if holds_block(term.selection.blocks, block, rank) and (
+            not term.selection.elements or holds_element(term.selection.elements, place.element)
+        ):
+            weight = term.value
+    return weight
+
+
+def _vector_terms(text: BlockText, family: Family) -> list[Term]:
+    named = preset(text.preset) if text.preset else None
+    numbers = named.numbers if named else text.vector
+    if not numbers:
+        return []
+    if named and len(set(numbers)) == 1:
+        return [Term(EVERYTHING, numbers[0], 0)]  # ALL and NONE mean the same in every model
+    # A text encoder need not know its model: by any reading of a length the same numbers are for it.
+    meanings = readings_for(family.name, family.present, any_family=family.is_text_encoder)
+    if named and named.families and not family.is_text_encoder and family.name not in named.families:
+        raise _unfit(text, len(numbers), sorted(meanings), family)
+    if len(numbers) not in meanings:
+        raise _unfit(text, len(numbers), sorted(meanings), family)
+    terms: list[Term] = []
+    for cell, number in zip(meanings[len(numbers)].cells, numbers, strict=True):
+        for part in cell.split():
+            (term,) = read_block_text(f"{part}=1").terms
+            terms.append(replace(term, value=number))
+    return terms
+
+
+def _unfit(text: BlockText, length: int, known: list[int], family: Family) -> BadBlockText:
+    found = (
+        f"the preset {text.preset}, a vector of {length} numbers"
+        if text.preset
+        else f"a vector of {length} numbers"
+    )
+    if known:
+        expected = f"for {family.title} one of {', '.join(map(str, known))} numbers, or blocks by name"
+    else:
+        expected = f"blocks by name, as {family.title} has no vectors"
+    return BadBlockText("blocks", 0, found, f"{expected} ({_listed(family)})")
+
+
+def _check_ids(terms: Iterable[Term], family: Family, which: str) -> None:
+    """A block the model does not have would silently do nothing; the text encoder's are always allowed."""
+    if family.is_text_encoder:
+        return
+    present = [read_id(block) or BlockId(block) for block in family.present]
+    for term in terms:
+        for blocks in term.selection.blocks:
+            if blocks.first is None or is_of_text_encoder(blocks.first):
+                continue
+            if not any(blocks.holds(block, family.rank) for block in present):
+                raise BadBlockText(
+                    which, term.position, f"{blocks}", f"a block of {family.title}: {_listed(family)}"
+                )
+
+
+def _listed(family: Family) -> str:
+    return ", ".join(compressed(block for block in family.present if block != OTHER))
+
+
+def compressed(blocks: Iterable[str]) -> list[str]:
+    """Ids in order, those of a kind that follow each other as a range: `IN00-08`, `M00`."""
+    runs: list[list[BlockId]] = []
+    for text in blocks:
+        block = read_id(text) or BlockId(text)
+        last = runs[-1][-1] if runs else None
+        if (
+            last
+            and last.prefix == block.prefix
+            and last.number is not None
+            and block.number == last.number + 1
+        ):
+            runs[-1].append(block)
+        else:
+            runs.append([block])
+    return [f"{run[0]}-{str(run[-1])[len(run[0].prefix) :]}" if len(run) > 1 else str(run[0]) for run in runs]

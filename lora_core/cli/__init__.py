@@ -1,7 +1,8 @@
-"""The command line: inspect, keys, merge, diff.
+"""The command line: inspect, keys, merge, diff, convert.
 
 Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 all is well; 1 the
-files differ, or a LoRA does not belong on the model; 2 wrong use, or a file that cannot be used.
+files differ, a LoRA does not belong on the model, or part of a workflow stays as it is; 2 wrong use, or a
+file that cannot be used.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import FitError, RackError
-from . import diff, inspect, keys, merge
+from . import convert, diff, inspect, keys, merge
 
-COMMANDS = (inspect, keys, merge, diff)
-_EPILOG = "Exit codes: 0 all is well; 1 files differ or a LoRA does not fit; 2 wrong use or an unusable file."
+COMMANDS = (inspect, keys, merge, diff, convert)
+_EPILOG = (
+    "Exit codes: 0 all is well; 1 files differ, a LoRA does not fit, or part of a workflow is left; "
+    "2 wrong use or an unusable file."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

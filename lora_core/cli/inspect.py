@@ -108,7 +108,7 @@ def _lora_facts(path: Path, partial: PartialLora) -> dict[str, Any]:
     text = sum(map(is_text_encoder, lora.layers))
     return {
         "kind": "LoRA",
-        "family": guess_family(_widths(lora)),
+        "family": guess_family(lora.widths),
         "size_bytes": partial.stamp.size,
         "formats": {kind: ranks.total() for kind, ranks in lora.kinds.items()},
         "ranks": _ranks(lora),
@@ -130,16 +130,6 @@ def _ranks(lora: Lora) -> dict[str, int]:
     for kind in lora.kinds.values():
         ranks.update({rank: count for rank, count in kind.items() if rank is not None})
     return {str(rank): ranks[rank] for rank in sorted(ranks)}
-
-
-def _widths(lora: Lora) -> dict[str, int]:
-    """Width of the input of every layer that tells it."""
-    widths: dict[str, int] = {}
-    for name, adapters in lora.layers.items():
-        for adapter in adapters:
-            shape = adapter.change_shape
-            widths[name] = shape[1] if shape is not None else 0
-    return widths
 
 
 def _dtypes(partial: PartialLora) -> dict[str, int]:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..errors import RackError
 from ..grammar import parse
-from ..resolve import resolve
+from ..index import Index
+from ..library import Library
 from ..stack import Entry
 
 EXTENSIONS = frozenset({".safetensors", ".sft", ".pt", ".pth", ".bin", ".ckpt"})
@@ -28,8 +29,9 @@ class Row:
 def read_stack(items: Iterable[str], files: Iterable[str], folder: Path | None) -> list[Row]:
     """`files` hold tags ('-' is standard input); `items` are tags or FILE[:strength[:clip strength]].
 
-    In this order: the files' rows, then the items'. Rows that change nothing are left out. Names in tags are
-    those of files under `folder`. Raises BadStackText, UnresolvedLora, or RackError for wrong use.
+    In this order: the files' rows, then the items'. Rows that change nothing are left out. Names and hashes
+    in tags are those of files under `folder`.
+    Raises BadStackText, UnresolvedLora, or RackError for wrong use.
     """
     rows: list[Row] = []
     for name in files:
@@ -54,8 +56,8 @@ def _tags(text: str, folder: Path | None) -> list[Row]:
         raise RackError(f"<lora:{entries[0].name}>: tags name files in a folder. Say which with --loras DIR")
     if folder is None:
         return []
-    names = lora_files(folder)
-    return [Row(entry, folder / resolve(entry.name, names)) for entry in entries]
+    library = Library(lora_files(folder), folder.joinpath, Index(None))
+    return [Row(entry, folder / library.find(entry.name, entry.hash)) for entry in entries]
 
 
 def lora_files(folder: Path) -> list[str]:

@@ -88,7 +88,13 @@ def canonical(layer: str) -> str:
 
 @lru_cache(maxsize=1)
 def _compvis() -> dict[str, str]:
-    """{joined module: joined diffusers path} of a UNet with two resnets a level, as all but KOALA have."""
+    """{joined module: joined diffusers path}."""
+    return {module.replace(".", "_"): path for path, module in compvis_modules().items()}
+
+
+@lru_cache(maxsize=1)
+def compvis_modules() -> dict[str, str]:
+    """{joined diffusers path: module} of a UNet with two resnets a level, as all but KOALA have."""
     resnet = ("in_layers.0", "in_layers.2", "emb_layers.1", "out_layers.0", "out_layers.3", "skip_connection")
     attention = ["norm", "proj_in", "proj_out"]
     parts = ["ff.net.0.proj", "ff.net.2", "norm1", "norm2", "norm3"]
@@ -107,4 +113,4 @@ def _compvis() -> dict[str, str]:
         modules += [f"output_blocks.{number}.1.{part}" for part in attention]
         if number in (2, 5, 8):
             modules += [f"output_blocks.{number}.{child}.conv" for child in (1, 2)]
-    return {module.replace(".", "_"): path.replace(".", "_") for path, module in unet_paths(modules).items()}
+    return {path.replace(".", "_"): module for path, module in unet_paths(modules).items()}

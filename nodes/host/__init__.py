@@ -3,7 +3,8 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import metadata_of, words_of
+from .files import embedding_names, metadata_of, words_of
+from .inspecting import Inspected, inspect_lora
 from .library import (
     check,
     facts,
@@ -20,11 +21,14 @@ from .patching import Applied, apply_stack
 
 __all__ = [
     "Applied",
+    "Inspected",
     "apply_stack",
     "check",
+    "embedding_names",
     "facts",
     "facts_of",
     "fingerprint",
+    "inspect_lora",
     "listed_paths",
     "look_up",
     "lora_names",

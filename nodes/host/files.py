@@ -10,11 +10,14 @@ import os
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import comfy.model_management
+import folder_paths
 
 from ...lora_core.cache import ByteCache
+from ...lora_core.family_of_file import FileFamily, family_of_file
 from ...lora_core.files import Stamp, read_file, read_header
 from ...lora_core.key_map import KeyMap
 from ...lora_core.lora import Lora, read_lora
@@ -34,6 +37,11 @@ class Loaded:
     def size(self) -> int:
         return self.lora.size
 
+    @cached_property
+    def made_for(self) -> FileFamily:
+        """The family the file was made for, by its layers and its header."""
+        return family_of_file(self.lora.metadata, self.lora.widths)
+
 
 def _cache_bytes() -> int:
     """The bound of the cache: LORA_RACKCACHE_MIB from the environment, else an eighth of the memory."""
@@ -44,6 +52,12 @@ def _cache_bytes() -> int:
 
 # Stamp → Loaded for files, ("header", Stamp) → Header, (KeyMap, stamps) → Fused for stacks.
 CACHE = ByteCache(_cache_bytes())
+
+
+def embedding_names() -> list[str]:
+    """Every textual inversion the host lists, as it spells them."""
+    names: list[str] = folder_paths.get_filename_list("embeddings")
+    return names
 
 
 def words_of(reference: Reference) -> str:

@@ -39,8 +39,10 @@ def _key_map(
         # A fresh dict always: the host's functions have a mutable default that remembers earlier models.
         names = {name: to_target(value) for name, value in host_names(module, {}).items()}
         # Packed weights (NF4 and the like) do not show the shape they stand for.
-        shapes = {k: tuple(t.shape) for k, t in module.state_dict().items() if t.is_floating_point()}
-        known = _KEY_MAPS[module] = KeyMap.of({**our_names(shapes), **names}, shapes)
+        state = module.state_dict()
+        shapes = {k: tuple(t.shape) for k, t in state.items() if t.is_floating_point()}
+        packed = frozenset(state.keys() - shapes.keys())
+        known = _KEY_MAPS[module] = KeyMap.of({**our_names(shapes), **names}, shapes, packed)
     return known
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -13,14 +14,19 @@ from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
 from ...lora_core.adapters import pack
+from ...lora_core.blocks import BlockWeights
 from ...lora_core.errors import BrokenFile
 from ...lora_core.key_map import KeyMap, Target
-from ...lora_core.patch import Foreign, ForeignStep, Match, Step, fuse, match
+from ...lora_core.live import Plan, within_windows
+from ...lora_core.modes import Way, choose_ways
+from ...lora_core.patch import Foreign, ForeignStep, Match, Step, family_in, fuse, match, require_blocks
 from ...lora_core.stack import Entry
 from ...lora_core.verdict import Verdict, report
 from .files import CACHE, Loaded, load
 from .fused_adapter import FusedAdapter
 from .key_maps import clip_map, host_key, model_map, to_target
+from .live import live_model
+from .live_modules import can_be_live, merges_packed
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,35 @@ class Applied:
     report: str
 
 
-def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect: bool = True) -> Applied:
+@dataclass(frozen=True)
+class _Use:
+    """An entry's part in one model."""
+
+    strength: float
+    blocks: BlockWeights
+    found: Match
+    only: frozenset[str] | None = None  # the model keys to change, None for all
+
+    def weights(self, key_map: KeyMap) -> Mapping[str, float] | None:
+        """The block weights by model key, None where all are 1."""
+        by_key = None if self.blocks.is_neutral else self.blocks.by_key(family_in(key_map))
+        if self.only is None:
+            return by_key
+        kept = {key: 1.0 if by_key is None else by_key[key] for key in self.only}
+        return defaultdict(float, kept)
+
+
+def apply_stack(
+    model: Any, clip: Any, entries: Sequence[Entry], require_effect: bool = True, mode: str = "auto"
+) -> Applied:
     """Patch clones of a model and of a text encoder (either may be None) with a stack.
 
-    Files are read and judged before anything is patched, so an error leaves nothing half done. Raises
-    UnresolvedLora, FileError, or with `require_effect` FitError for an entry that does not fit.
+    `mode` says how the model is changed: merged into its weights, live in the forward pass, or auto, merged
+    but for what merging cannot do. A text encoder is always merged. Files are read and judged before anything
+    is patched, so an error leaves nothing half done. Raises UnresolvedLora, FileError, BadBlockText, BadMode,
+    NotLive, or with `require_effect` FitError for an entry that does not fit.
     """
-    active = [entry for entry in entries if entry.is_active]
+    active = [entry for entry in entries if entry.is_active and entry.start < entry.stop]
     model_names = model_map(model) if model is not None else None
     clip_names = clip_map(clip) if clip is not None else None
     verdicts = _judge(active, model_names, clip_names)
@@ -47,13 +75,47 @@ def apply_stack(model: Any, clip: Any, entries: Sequence[Entry], require_effect:
         if require_effect:
             verdict.require_effect()
     if model_names is not None:
-        model = _patched(model, model_names, [(v.entry.strength_model, v.model) for v in verdicts if v.model])
+        require_blocks(active, model_names)
+        used = [(place, v) for place, v in enumerate(verdicts) if v.model and v.entry.strength_model]
+        ways = _ways(mode, model, model_names, [v for _, v in used])
+        model = _changed(model, model_names, [v for _, v in used], ways)
+        for (place, verdict), way in zip(used, ways, strict=True):
+            verdicts[place] = replace(verdict, way=str(way))
     if clip_names is not None:
-        clip = _patched(clip, clip_names, [(v.entry.strength_clip, v.clip) for v in verdicts if v.clip])
-    return Applied(model, clip, report(verdicts, CACHE.use))
+        uses = [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip]
+        clip = _patched(clip, clip_names, uses)
+    return Applied(model, clip, report(verdicts, CACHE.use, entries))
 
 
-def _patched(patcher: Any, key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> Any:
+def _ways(mode: str, model: Any, key_map: KeyMap, verdicts: Sequence[Verdict]) -> list[Way]:
+    stack = [(v.entry, v.model) for v in verdicts if v.model is not None]
+    keys = frozenset(key for _, found in stack for key in found.keys)
+    packed = frozenset() if merges_packed(model) else key_map.packed
+    return choose_ways(mode, stack, [key for key in keys if not can_be_live(model.model, key)], packed)
+
+
+def _changed(model: Any, key_map: KeyMap, verdicts: Sequence[Verdict], ways: Sequence[Way]) -> Any:
+    """The model with each entry applied its way: first what is merged, then what is live."""
+    uses = [_Use(v.entry.strength_model, v.entry.blocks, v.model) for v in verdicts if v.model]
+    merged = [
+        replace(use, only=way.merged_keys) if way.is_live else use
+        for use, way in zip(uses, ways, strict=True)
+        if not way.is_live or way.merged_keys
+    ]
+    model = _patched(model, key_map, merged)
+    live = [(use, v.entry, way) for use, v, way in zip(uses, verdicts, ways, strict=True) if way.is_live]
+    if not live:
+        return model
+    plan = Plan.of(
+        [use.found for use, _, _ in live],
+        [use.weights(key_map) for use, _, _ in live],
+        frozenset(key for _, _, way in live for key in way.merged_keys),
+    )
+    windows = [(entry.start, entry.stop) for _, entry, _ in live]
+    return live_model(model, plan, within_windows([use.strength for use, _, _ in live], windows))
+
+
+def _patched(patcher: Any, key_map: KeyMap, found: Sequence[_Use]) -> Any:
     """A patched clone, or the patcher itself where nothing changes: the host need not load a clone then."""
     patches = _patches(key_map, found)
     if not patches:
@@ -67,10 +129,23 @@ def _judge(entries: Sequence[Entry], model_names: KeyMap | None, clip_names: Key
     progress = comfy.utils.ProgressBar(len(entries))
     verdicts: list[Verdict] = []
     for entry in entries:
-        loaded = load(entry)
-        verdicts.append(Verdict(entry, loaded.lora, _match(loaded, model_names), _match(loaded, clip_names)))
+        verdicts.append(judge(entry, model_names, clip_names))
         progress.update(1)
     return verdicts
+
+
+def judge(entry: Entry, model_names: KeyMap | None, clip_names: KeyMap | None) -> Verdict:
+    """The verdict on one entry. Raises UnresolvedLora or FileError."""
+    loaded = load(entry)
+    return Verdict(
+        entry,
+        loaded.lora,
+        _match(loaded, model_names),
+        _match(loaded, clip_names),
+        loaded.made_for,
+        family_in(model_names) if model_names is not None else None,
+        family_in(clip_names) if clip_names is not None else None,
+    )
 
 
 def _match(loaded: Loaded, key_map: KeyMap | None) -> Match | None:
@@ -81,11 +156,12 @@ def _match(loaded: Loaded, key_map: KeyMap | None) -> Match | None:
     return loaded.matches[key_map]
 
 
-def _patches(key_map: KeyMap, found: Sequence[tuple[float, Match]]) -> dict[str, list[Step | ForeignStep]]:
-    used = [(strength, matched) for strength, matched in found if strength != 0]
-    matches = [matched for _, matched in used]
+def _patches(key_map: KeyMap, found: Sequence[_Use]) -> dict[str, list[Step | ForeignStep]]:
+    used = [use for use in found if use.strength != 0]
+    matches = [use.found for use in used]
+    weights = [use.weights(key_map) for use in used]
     key = (key_map, tuple(matched.lora.stamp for matched in matches))
-    return CACHE.get(key, lambda: fuse(matches)).at([strength for strength, _ in used])
+    return CACHE.get(key, lambda: fuse(matches)).at([use.strength for use in used], weights)
 
 
 def _adopt(leftovers: Mapping[str, Tensor], key_map: KeyMap) -> dict[Target, Foreign]:

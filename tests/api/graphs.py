@@ -146,4 +146,5 @@ def pictures(client: HostClient, graph: Graph) -> list[np.ndarray]:
 def texts(client: HostClient, graph: Graph) -> list[str]:
     """Run a graph and read what its PreviewAny nodes show."""
     outputs = client.run(graph.nodes)["outputs"]
-    return [text for node in graph.nodes if node in outputs for text in outputs[node].get("text", [])]
+    shown = [node for node, stored in graph.nodes.items() if stored["class_type"] == "PreviewAny"]
+    return [text for node in shown if node in outputs for text in outputs[node].get("text", [])]

@@ -40,10 +40,13 @@ def _rack(text: str) -> Graph:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("<lora:sd3/style_0:1>\n<lora:stile_1:1>", ["row 2", "'stile_1'", "sd3/style_1.safetensors"]),
-        ("<lora:twin:1>", ["row 1", "a/twin.safetensors", "b/twin.safetensors"]),
-        ("<lora:zzzzzzzz:1>", ["row 1", "'zzzzzzzz'", "put the file into a loras folder"]),
-        ("<lora:no_1:1>\n<lora:no_2:1>", ["row 1", "'no_1'", "row 2", "'no_2'"]),
+        (
+            "<lora:sd3/style_0:1>\n<lora:stile_1:1>",
+            ["line 2, column 1", "'stile_1'", "sd3/style_1.safetensors"],
+        ),
+        ("<lora:twin:1>", ["line 1, column 1", "a/twin.safetensors", "b/twin.safetensors"]),
+        ("<lora:zzzzzzzz:1>", ["line 1, column 1", "'zzzzzzzz'", "put the file into a loras folder"]),
+        ("<lora:no_1:1>\n<lora:no_2:x>", ["line 1, column 1", "'no_1'", "line 2, column 12", "'x'"]),
         ("\n<lora:sd3/style_0:strong>", ["line 2, column 19", "'strong'", "a number"]),
         ("add_detail:0.8", ["line 1, column 1", "a tag like <lora:name:0.8>"]),
     ],
@@ -117,11 +120,11 @@ def _failed(client: HostClient, graph: Graph) -> ExecutionFailed:
 def test_a_lora_for_another_model_stops_the_run_and_says_why(client: HostClient) -> None:
     error = _failed(client, _rack("<lora:sd3/style_0:1>\n<lora:sd15/style_0:1>"))
     assert error.node_type == "LoraRackApply"
-    assert error.exception_type.endswith("NothingMatches")
+    assert error.exception_type.endswith("OtherFamily")
     for part in (
-        "sd15/style_0.safetensors",
-        "layers is in the connected model",
-        "connect a model of its family",
+        "sd15/style_0.safetensors: made for Stable Diffusion 1",
+        "the model is Stable Diffusion 3; 0 of ",
+        "Connect a model of its family",
     ):
         assert part in error.message
 
@@ -133,7 +136,7 @@ def test_with_warn_what_fits_is_applied_and_the_rest_is_one_line(client: HostCli
     graph.show(report)
     (text,) = texts(client, graph)
     assert "sd15/style_0.safetensors at 1: 0 of " in text
-    assert len(text.splitlines()) == 4  # two verdicts, what is not in the model, the cache
+    assert len(text.splitlines()) == 4  # one that fits and its blocks, one that does not, the cache
 
 
 def test_a_truncated_file_is_named_with_its_key(client: HostClient, loras: Path) -> None:

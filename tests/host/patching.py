@@ -25,11 +25,13 @@ def host_chain(model: Any, clip: Any, rows: Rows) -> tuple[Any, Any]:
     return model, clip
 
 
-def our_stack(pack: Any, model: Any, clip: Any, rows: Rows, mismatch: str = "error") -> tuple[Any, Any, str]:
+def our_stack(
+    pack: Any, model: Any, clip: Any, rows: Rows, mismatch: str = "error", mode: str = "auto"
+) -> tuple[Any, Any, str]:
     """Our nodes, as the host would call them. The third is the report."""
     text = "\n".join(f"<lora:{name}:unet={m}:te={c}>" for name, m, c in rows)
     stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build(text)
-    return pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch, clip)
+    return pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch, clip, mode)["result"]
 
 
 def patched_weights(patcher: Any) -> dict[str, Tensor]:

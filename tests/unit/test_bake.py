@@ -11,9 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lora_core.bake import Bake, bake, plan
+from lora_core.bake import BAKED, Bake, bake, plan
+from lora_core.blocks import read_block_weights
 from lora_core.errors import BrokenFile, NotALora, RackError
-from lora_core.files import read_file
+from lora_core.files import read_file, read_header
+from lora_core.grammar import parse
 from lora_core.key_map import KeyMap, Target
 from lora_core.lora import read_lora
 from lora_core.partial import PartialLora
@@ -199,3 +201,17 @@ def test_dtype_and_a_scale_beside_a_weight_exclude_each_other(tmp_path: Path) ->
     planned = _plan(tmp_path / "model.safetensors", [_lora(tmp_path / "lora.safetensors", "LoRA")], [1.0])
     with pytest.raises(RackError, match="scaled float8"):
         bake(planned, tmp_path / "out.safetensors", torch.bfloat16)
+
+
+def test_a_window_cannot_be_baked(tmp_path: Path) -> None:
+    path = _lora(tmp_path / "lora.safetensors", "LoRA")
+    with pytest.raises(RackError, match="part of the sampling"):
+        plan(_checkpoint(tmp_path), [Entry(path.name, stop=0.5)], [path])
+
+
+def test_the_metadata_keeps_the_row_as_a_tag(tmp_path: Path) -> None:
+    path = _lora(tmp_path / "lora.safetensors", "LoRA")
+    entry = Entry(path.name, 0.5, 0.5, blocks=read_block_weights("*=0.5"))
+    bake(plan(_checkpoint(tmp_path), [entry], [path]), tmp_path / "out.safetensors")
+    (record,) = json.loads(read_header(tmp_path / "out.safetensors").metadata[BAKED])
+    assert parse(record["stack"]).entries == (entry,)

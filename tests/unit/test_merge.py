@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -65,6 +66,25 @@ def test_a_stack_file_names_files_in_a_folder(
     assert [lora["strength_model"] for lora in found["loras"]] == [1.0, 0.25]
     assert [lora["strength_clip"] for lora in found["loras"]] == [0.0, 0.25]
     assert found["tensors_changed"] == 2
+
+
+def test_a_tag_names_a_file_by_its_hash(
+    checkpoint: Path, ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_lora(ink.with_name("decoy.safetensors"), pair(UNET_LAYER, 4, 4))
+    hash = hashlib.sha256(ink.read_bytes()).hexdigest()
+    tag = f"<lora:decoy:1:hash={hash[:10]}>"
+    arguments = (
+        "merge",
+        tag,
+        "--loras",
+        ink.parent,
+        "--into",
+        checkpoint,
+        "--out",
+        tmp_path / "out.safetensors",
+    )
+    assert Path(json_of(capsys, *arguments)["loras"][0]["path"]) == ink
 
 
 def test_merge_can_change_the_dtype(checkpoint: Path, ink: Path, tmp_path: Path) -> None:

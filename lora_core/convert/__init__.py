@@ -1,0 +1,105 @@
+"""Workflows made with other LoRA nodes, rewritten with ours.
+
+`loaders` says what the nodes of ComfyUI and of other packs mean, `rewrite` and `tags` put ours in their
+place, on a `graph` of either format. Everything that is not understood stays as it is and is listed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..errors import BadWorkflow
+from .editor_format import levels
+from .graph import Graph
+from .prompt_format import PromptGraph
+from .rewrite import Done, Findings, Left, rewrite_loaders
+from .tags import rewrite_tags
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A rewritten workflow, what was replaced in it, and what was left as it is."""
+
+    workflow: dict[str, Any]
+    done: tuple[Done, ...]
+    left: tuple[Left, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The report, without the workflow."""
+        return {"done": [asdict(item) for item in self.done], "left": [asdict(item) for item in self.left]}
+
+    def describe(self) -> str:
+        """The report, a line for each replacement, each difference and each node left as it is."""
+        lines = [line for item in self.done for line in _done_lines(item)] or ["nothing to convert"]
+        lines += [f"left as it is: {_where(i.place)}node {i.node} ({i.type}): {i.reason}" for i in self.left]
+        return "\n".join(lines)
+
+
+def convert(workflow: Any) -> Conversion:
+    """Rewrite a workflow as loaded from JSON, in the editor's or the API's format; the given one is kept.
+
+    Raises BadWorkflow for what is neither.
+    """
+    rewritten = copy.deepcopy(workflow)
+    findings = Findings()
+    for graph in _graphs(rewritten):
+        rewrite_loaders(graph, findings)
+        rewrite_tags(graph, findings)
+    return Conversion(rewritten, tuple(findings.done), tuple(findings.left))
+
+
+def _graphs(workflow: Any) -> Iterable[Graph]:
+    if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
+        _check_editor(workflow)
+        return levels(workflow)
+    prompt = workflow.get("prompt", workflow) if isinstance(workflow, dict) else None
+    if not isinstance(prompt, dict) or not prompt or not all(map(_is_prompt_node, prompt.values())):
+        raise BadWorkflow(
+            "this is no workflow: expected the editor's format (an object with a list of 'nodes') or the "
+            "API's (an object of nodes with 'class_type' and 'inputs'). Save it from ComfyUI again"
+        )
+    return [PromptGraph(prompt)]
+
+
+def _is_prompt_node(node: Any) -> bool:
+    is_node = isinstance(node, dict) and isinstance(node.get("class_type"), str)
+    return is_node and isinstance(node.get("inputs"), dict)
+
+
+def _check_editor(workflow: dict[str, Any]) -> None:
+    """Raises BadWorkflow for a node without id or type, and for a wire that ends nowhere."""
+    subgraphs = (workflow.get("definitions") or {}).get("subgraphs", [])
+    for level in [workflow, *subgraphs]:
+        nodes = {}
+        for node in level.get("nodes", ()):
+            if not isinstance(node, dict) or "id" not in node or "type" not in node:
+                raise BadWorkflow(f"this workflow has a node without id or type: {str(node)[:80]}")
+            nodes[str(node["id"])] = node
+        for link in level.get("links") or ():
+            if isinstance(link, dict):
+                ends = (link.get("origin_id"), link.get("target_id"))
+            elif isinstance(link, list) and len(link) >= 5:
+                ends = (link[1], link[3])
+            else:
+                raise BadWorkflow(f"this workflow has a wire of an unknown form: {str(link)[:80]}")
+            if lost := [end for end in ends if str(end) not in nodes and end not in (-10, -20)]:
+                raise BadWorkflow(f"this workflow has a wire to node {lost[0]}, which is not in it")
+
+
+def _where(place: str) -> str:
+    return f"{place}, " if place else ""
+
+
+def _done_lines(item: Done) -> list[str]:
+    old = ", ".join(f"{node} ({kind})" for node, kind in zip(item.nodes, item.types, strict=True))
+    text = item.text.replace("\n", " ")
+    return [
+        f"replaced: {_where(item.place)}node {old} by {', '.join(item.made)}: {text or 'an empty stack'}",
+        *(f"  note: {note}" for note in item.notes),
+    ]
+
+
+__all__ = ["Conversion", "Done", "Left", "convert"]

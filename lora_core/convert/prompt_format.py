@@ -1,0 +1,73 @@
+"""The API format: `{id: {"class_type": …, "inputs": {name: value or [id, slot]}}}`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .graph import Graph, NewNode, Node, Reader, Source
+
+
+class PromptGraph(Graph):
+    """A prompt, changed in place."""
+
+    def __init__(self, prompt: dict[str, Any]) -> None:
+        self._prompt = prompt
+
+    def nodes(self) -> Iterator[Node]:
+        for number, stored in list(self._prompt.items()):
+            inputs = stored["inputs"]
+            wired = frozenset(name for name, value in inputs.items() if _is_wire(value))
+            values = {name: value for name, value in inputs.items() if name not in wired}
+            yield Node(number, stored["class_type"], values, wired)
+
+    def source(self, node: str, name: str) -> Source | None:
+        value = self._inputs(node).get(name)
+        return Source(str(value[0]), value[1]) if value is not None and _is_wire(value) else None
+
+    def readers(self, source: Source) -> list[Reader]:
+        return [
+            Reader(node, name)
+            for node in self._prompt
+            for name in self._inputs(node)
+            if self.source(node, name) == source
+        ]
+
+    def output_count(self, node: str) -> int:
+        sources = (self.source(other, name) for other in self._prompt for name in self._inputs(other))
+        return max((source.slot + 1 for source in sources if source and source.node == node), default=0)
+
+    def add(self, new: NewNode, beside: str, below: bool = False) -> str:
+        number = str(1 + max((int(known) for known in self._prompt if known.isdecimal()), default=0))
+        self._prompt[number] = {"class_type": new.type, "inputs": dict(new.widgets)}
+        return number
+
+    def connect(self, source: Source, node: str, name: str) -> None:
+        self._inputs(node)[name] = list(source)
+
+    def rewire(self, old: Source, new: Source, only: Sequence[Reader] | None = None) -> None:
+        for reader in self.readers(old) if only is None else only:
+            self.connect(new, *reader)
+
+    def set_input(self, node: str, name: str, source: Source) -> None:
+        self.connect(source, node, name)
+
+    def remove(self, node: str) -> None:
+        del self._prompt[node]
+
+    def type_of(self, source: Source) -> str | None:
+        return None
+
+    def _inputs(self, node: str) -> dict[str, Any]:
+        inputs: dict[str, Any] = self._prompt[node]["inputs"] if node in self._prompt else {}
+        return inputs
+
+
+def _is_wire(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[0], str | int)
+        and isinstance(value[1], int)
+        and not isinstance(value[1], bool)
+    )

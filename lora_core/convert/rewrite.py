@@ -1,0 +1,220 @@
+"""Other packs' nodes replaced by ours, on one level of a workflow.
+
+A stacker becomes one LoRA Rack. A chain of loaders becomes one rack and one Apply LoRA Stack, as long as
+nothing else reads what runs between them. A node that says something we cannot say stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ..errors import NotConvertible
+from ..grammar import write
+from ..stack import Stack
+from .graph import Graph, Mode, NewNode, Node, Reader, Source
+from .loaders import KINDS, Kind, Said, unknown_lora_nodes
+
+MODEL, CLIP = 0, 1  # outputs of every loader, ours too
+
+_RACK_OUTPUTS = {"stack": "LORA_STACK", "trigger_words": "STRING"}
+
+
+@dataclass(frozen=True)
+class Done:
+    """Nodes that were replaced, and by what."""
+
+    place: str
+    nodes: tuple[str, ...]
+    types: tuple[str, ...]
+    made: tuple[str, ...]
+    text: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Left:
+    """A node that stays as it is, and why."""
+
+    place: str
+    node: str
+    type: str
+    reason: str
+
+
+@dataclass
+class Findings:
+    """What became of a workflow's nodes, gathered while it is rewritten."""
+
+    done: list[Done] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """Loaders in a row, as one. What its inputs read is asked when it is replaced: it may have changed."""
+
+    nodes: tuple[Node, ...]
+    said: Said
+    clip: Reader | None  # the input it takes the text encoder by
+    stack: Reader | None
+    clip_outputs: tuple[Source, ...]  # whose readers are to read the new node's
+
+    @property
+    def model(self) -> Reader:
+        return Reader(self.nodes[0].id, "model")
+
+    @property
+    def model_output(self) -> Source:
+        return Source(self.nodes[-1].id, MODEL)
+
+
+def rewrite_loaders(graph: Graph, findings: Findings) -> None:
+    """Replace stackers and loaders of one level."""
+    segments: dict[str, _Segment] = {}
+    for node in list(graph.nodes()):
+        kind = KINDS.get(node.type)
+        if kind is None:
+            continue
+        try:
+            _check(graph, node, kind)
+            said = kind.read(node)
+            if kind.is_stacker:
+                _replace_stacker(graph, node, kind, said, findings)
+            else:
+                segments[node.id] = _segment(graph, node, kind, said)
+        except NotConvertible as error:
+            findings.left.append(Left(graph.place, node.id, node.type, str(error)))
+    for segment in _joined(graph, segments):
+        _replace_loaders(graph, segment, findings)
+    for node in unknown_lora_nodes(graph.nodes()):
+        reason = "no rule for this kind of node"
+        findings.left.append(Left(graph.place, node.id, node.type, reason))
+
+
+def _check(graph: Graph, node: Node, kind: Kind) -> None:
+    """Raises NotConvertible for a node whose surroundings have no counterpart."""
+    if node.mode is Mode.MUTED:
+        raise NotConvertible("it is muted, and so is all that follows it")
+    sockets = {"model", "clip", kind.stack_input}
+    if wired := sorted(node.wired - sockets):
+        raise NotConvertible(f"{wired[0]!r} comes over a wire")
+    if node.shown:
+        raise NotConvertible(f"{min(node.shown)!r} stands on the face of its subgraph")
+    for slot in range(kind.kept, graph.output_count(node.id)):
+        if readers := graph.readers(Source(node.id, slot)):
+            raise NotConvertible(
+                f"its output {slot} is connected (to node {readers[0].node}), which has no like"
+            )
+
+
+def _segment(graph: Graph, node: Node, kind: Kind, said: Said) -> _Segment:
+    if "model" not in node.wired:
+        raise NotConvertible("no model is connected to it")
+    outputs = (Source(node.id, CLIP),) if kind.has_clip else ()
+    has_clip = kind.has_clip and "clip" in node.wired
+    if not has_clip and any(graph.readers(output) for output in outputs):
+        raise NotConvertible("its CLIP is read, and it takes none")
+    stack = Reader(node.id, kind.stack_input) if kind.stack_input in node.wired else None
+    return _Segment((node,), said, Reader(node.id, "clip") if has_clip else None, stack, outputs)
+
+
+def _joined(graph: Graph, segments: dict[str, _Segment]) -> Iterator[_Segment]:
+    """Segments with each taken into the one behind it, wherever nothing else reads between them."""
+    sources = [graph.source(*segment.model) for segment in segments.values()]
+    ahead = {source.node for source in sources if source is not None and source.slot == MODEL}
+    for number in [number for number in segments if number not in ahead]:
+        chain = [segments[number]]
+        while (before := _before(graph, chain[0], segments)) is not None:
+            if _is_joint(graph, before, chain[0]):
+                chain[0] = _join(before, chain[0])
+            else:
+                chain.insert(0, before)
+        yield from chain
+
+
+def _before(graph: Graph, segment: _Segment, segments: dict[str, _Segment]) -> _Segment | None:
+    """The segment a segment takes its model from, which is then spoken for."""
+    source = graph.source(*segment.model)
+    return segments.pop(source.node, None) if source is not None and source.slot == MODEL else None
+
+
+def _is_joint(graph: Graph, before: _Segment, after: _Segment) -> bool:
+    """Whether two segments can be one: the same model goes through both and nowhere else, and so the clip."""
+    if len(graph.readers(before.model_output)) != 1 or after.stack is not None:
+        return False
+    if after.clip is None or before.clip is None:
+        return True
+    readers = [reader for output in before.clip_outputs for reader in graph.readers(output)]
+    return readers == [after.clip]
+
+
+def _join(before: _Segment, after: _Segment) -> _Segment:
+    has_clip = before.clip is not None or after.clip is not None
+    entries = [
+        replace(entry, strength_clip=0.0) if has_clip and segment.clip is None else entry
+        for segment in (before, after)
+        for entry in segment.said.entries
+    ]
+    return _Segment(
+        (*before.nodes, *after.nodes),
+        Said(tuple(entries), (*before.said.notes, *after.said.notes)),
+        before.clip or after.clip,
+        before.stack,
+        (*before.clip_outputs, *after.clip_outputs),
+    )
+
+
+def _replace_stacker(graph: Graph, node: Node, kind: Kind, said: Said, findings: Findings) -> None:
+    before = graph.source(node.id, kind.stack_input)
+    text = write(Stack(said.entries))
+    rack = graph.add(rack_node(text), node.id)
+    _connect(graph, before, rack, "stack")
+    graph.rewire(Source(node.id, 0), Source(rack, 0))
+    graph.remove(node.id)
+    findings.done.append(Done(graph.place, (node.id,), (node.type,), (rack,), text, said.notes))
+
+
+def _replace_loaders(graph: Graph, segment: _Segment, findings: Findings) -> None:
+    first, last = segment.nodes[0], segment.nodes[-1]
+    apply = graph.add(apply_node(), last.id)
+    made = [apply]
+    text = write(Stack(segment.said.entries))
+    stack = graph.source(*segment.stack) if segment.stack else None
+    if segment.said.entries or stack is None:
+        rack = graph.add(rack_node(text), first.id, below=first is last)
+        _connect(graph, stack, rack, "stack")
+        stack = Source(rack, 0)
+        made.insert(0, rack)
+    _connect(graph, graph.source(*segment.model), apply, "model")
+    _connect(graph, stack, apply, "stack")
+    _connect(graph, graph.source(*segment.clip) if segment.clip else None, apply, "clip")
+    graph.rewire(segment.model_output, Source(apply, MODEL))
+    inside = {node.id for node in segment.nodes}
+    for output in segment.clip_outputs:
+        outside = [reader for reader in graph.readers(output) if reader.node not in inside]
+        graph.rewire(output, Source(apply, CLIP), outside)
+    for node in segment.nodes:
+        graph.remove(node.id)
+    nodes, types = (tuple(node.id for node in segment.nodes), tuple(node.type for node in segment.nodes))
+    findings.done.append(Done(graph.place, nodes, types, tuple(made), text, segment.said.notes))
+
+
+def _connect(graph: Graph, source: Source | None, node: str, name: str) -> None:
+    if source is not None:
+        graph.connect(source, node, name)
+
+
+def rack_node(text: str) -> NewNode:
+    """A LoRA Rack of this text."""
+    return NewNode("LoraRackStack", {"text": text}, {"stack": "LORA_STACK", "text": "STRING"}, _RACK_OUTPUTS)
+
+
+def apply_node() -> NewNode:
+    """An Apply LoRA Stack."""
+    return NewNode(
+        "LoraRackApply",
+        {"mismatch": "error"},
+        {"model": "MODEL", "stack": "LORA_STACK", "clip": "CLIP", "mismatch": "COMBO"},
+        {"MODEL": "MODEL", "CLIP": "CLIP", "report": "STRING"},
+    )

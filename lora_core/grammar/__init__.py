@@ -1,0 +1,45 @@
+"""Text ↔ Stack: the one reader and the one writer of LoRA tags (docs/tags.md).
+
+    <lora:styles/ink:0.8>               strength 0.8 for model and text encoder
+    <lora:ink:0.3:0.8>                  text encoder 0.3, model 0.8: A1111's order
+    <lora:ink:unet=0.8:te=0.3>          the same by name; te left out is 1, unet left out is te
+    <lora:ink:0.8:lbw=OUTALL>           block weights; lbwe= those of elements inside blocks
+    <lora:ink:0.8:start=0.2:stop=0.7>   between these fractions of the sampling
+    <lora:ink:0.8:hash=3f2a91c0de>      the file of this content
+    # <lora:ink:0.8>                    switched off
+    # anything else                     a comment
+
+A tag is read as AUTOMATIC1111 reads it (extensions-builtin/Lora, extra_networks_lora.py), with the arguments
+of the block-weight extension, but nothing is guessed: what they would skip or take for 1 is an error with its
+line and column. source.py keeps places, tags.py takes a tag apart, arguments.py says what its parts mean,
+rows.py and prompts.py find tags in texts, scanner.py collects them.
+"""
+
+from __future__ import annotations
+
+from ..stack import Stack
+from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
+from .rows import scan
+from .scanner import Scan, Tag
+from .writing import write, write_entry
+
+__all__ = [
+    "Prompt",
+    "PromptScan",
+    "Scan",
+    "Tag",
+    "parse",
+    "read_prompt",
+    "scan",
+    "scan_prompt",
+    "write",
+    "write_entry",
+]
+
+
+def parse(text: str) -> Stack:
+    """Read the text of a stack, one or more tags a line.
+
+    Raises BadStackText with line, column, what was found and what was expected, for the first mistake.
+    """
+    return scan(text).stack()

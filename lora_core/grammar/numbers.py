@@ -1,0 +1,31 @@
+"""Numbers in tags: how they are read, and the one way they are written."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from .source import Part, Source
+
+NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = re.compile(NUMBER, re.ASCII)
+
+
+def is_number(text: str) -> bool:
+    """Whether the whole text is a number as tags write it; `nan` and `inf` are none."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def read_number(source: Source, part: Part, expected: str = "a number such as 0.8 or -1") -> float:
+    """The number a part holds. Raises BadStackText."""
+    if not is_number(part.text):
+        raise source.error(part.offset, repr(part.text) if part.text else "nothing", expected)
+    value = float(part.text)
+    if not math.isfinite(value):
+        raise source.error(part.offset, repr(part.text), "a number that is not beyond all bounds")
+    return value
+
+
+def write_number(value: float) -> str:
+    """The shortest text that reads back as the same number; whole numbers without a point."""
+    return repr(float(value)).removesuffix(".0")

@@ -1,0 +1,75 @@
+"""What a text holds: all that can be read, where it stands, and every mistake.
+
+Reading does not stop at the first mistake, so that a node can report all bad rows at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..errors import BadStackText
+from ..stack import Comment, Entry, Stack
+from .source import Source
+from .tags import read_tag, tag_end
+
+
+@dataclass(frozen=True)
+class Tag:
+    """An entry as it stands in a text: line and column of its '<', counted from 1."""
+
+    entry: Entry
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Rows in order, the tags among them, and what could not be read; all in the order of the text."""
+
+    rows: tuple[Entry | Comment, ...]
+    tags: tuple[Tag, ...]
+    errors: tuple[BadStackText, ...]
+
+    def stack(self) -> Stack:
+        """The rows as a stack. Raises the first error, if there is one."""
+        if self.errors:
+            raise self.errors[0]
+        return Stack(self.rows)
+
+
+class Scanner:
+    """Collects a scan while a text is read from left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.source = Source(text)
+        self.rows: list[Entry | Comment] = []
+        self._tags: list[Tag] = []
+        self._errors: list[BadStackText] = []
+
+    def tag(self, start: int, enabled: bool = True) -> int:
+        """Read the tag that begins at `start`; the offset to go on from."""
+        try:
+            end = tag_end(self.source, start)
+        except BadStackText as error:
+            self._errors.append(error)
+            _, line_end = self.source.line_at(start)
+            opened = self.source.text.find("<", start + 1, line_end)
+            return line_end if opened < 0 else opened
+        try:
+            entry = read_tag(self.source, start, end)
+        except BadStackText as error:
+            self._errors.append(error)
+            return end + 1
+        if not enabled:
+            entry = replace(entry, enabled=False)
+        self.rows.append(entry)
+        self._tags.append(Tag(entry, *self.source.place(start)))
+        return end + 1
+
+    def mistake(self, offset: int, found: str, expected: str) -> None:
+        """Note that something else was expected at this offset."""
+        self._errors.append(self.source.error(offset, found, expected))
+
+    def result(self) -> Scan:
+        """All that was collected."""
+        return Scan(tuple(self.rows), tuple(self._tags), tuple(self._errors))

@@ -1,0 +1,108 @@
+"""One tag: from '<' to '>', its name, what stands after the name, and where.
+
+A1111 splits a tag at its colons; a part with '=' has a name, the others count by their place. The first two
+of those are the strengths, text encoder first. The block-weight extension puts block weights in the place of
+the second, and after them the value of their X cells or element weights.
+"""
+
+from __future__ import annotations
+
+from ..stack import Entry
+from .arguments import Arguments, complete
+from .numbers import is_number
+from .source import Part, Source
+
+TAG_KINDS = ("lora", "lyco")  # "lyco" is how the LyCORIS extension of A1111 called the same tag
+# Every name an argument may have, and the one it is kept under: the extension knows `lbw` as `w` as well.
+_NAMES = {name: name for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "hash")}
+_KNOWN = f"one of {', '.join(f'{name!r}' for name in _NAMES)}, each followed by '='"
+_NAMES["w"] = "lbw"
+# What other programs write in tags and no entry can hold, with what to do.
+_REFUSED = {
+    "dyn": "no 'dyn=': the rank of a file is used whole",
+    **dict.fromkeys(("hr", "hrte", "hrunet"), "no strength for a second pass: give that pass its own stack"),
+    **dict.fromkeys(("in", "mid", "out"), "block weights as 'lbw=', for example lbw=IN*=0.5"),
+}
+
+
+def read_tag(source: Source, start: int, end: int) -> Entry:
+    """The entry of a tag whose '<' is at `start` and whose '>' at `end`. Raises BadStackText."""
+    kind, *parts = _split(source, start + 1, end)
+    if kind.text.lower() not in TAG_KINDS:
+        raise source.error(kind.offset, repr(kind.text) if kind.text else "nothing", "'lora' and a colon")
+    if not parts or not parts[0].text:
+        offset = parts[0].offset if parts else end
+        raise source.error(offset, "nothing", "the name of a LoRA after '<lora:'")
+    return complete(source, parts[0].text, _arguments(source, parts[1:]))
+
+
+def tag_end(source: Source, start: int) -> int:
+    """Where the tag that begins at `start` closes, on its line. Raises BadStackText where it does not."""
+    _, line_end = source.line_at(start)
+    end = source.text.find(">", start, line_end)
+    opened = source.text.find("<", start + 1, line_end if end < 0 else end)
+    if opened >= 0:
+        raise source.error(opened, "'<'", "'>' to close the tag before it")
+    if end < 0:
+        _, column = source.place(start)
+        expected = f"'>' to close the tag that begins at column {column}"
+        raise source.error(line_end, "the end of the line", expected)
+    return end
+
+
+def _split(source: Source, start: int, end: int) -> list[Part]:
+    parts: list[Part] = []
+    for raw in source.text[start:end].split(":"):
+        parts.append(source.part(start, start + len(raw)))
+        start += len(raw) + 1
+    return parts
+
+
+def _arguments(source: Source, parts: list[Part]) -> Arguments:
+    positional: list[Part] = []
+    named: Arguments = {}
+    for part in parts:
+        name, equals, value = part.text.partition("=")
+        if not equals:
+            positional.append(part)
+            continue
+        argument = name.strip().lower()
+        if argument not in _NAMES:
+            raise source.error(part.offset, repr(argument), _REFUSED.get(argument, _KNOWN))
+        start = part.offset + len(name) + 1
+        _add(source, named, _NAMES[argument], source.part(start, start + len(value)), part.offset)
+    _place(source, positional, named)
+    return named
+
+
+def _add(source: Source, named: Arguments, name: str, value: Part, offset: int) -> None:
+    if name in named:
+        raise source.error(offset, f"{name!r} a second time", "each argument once")
+    named[name] = value
+
+
+def _place(source: Source, positional: list[Part], named: Arguments) -> None:
+    """Give the parts without a name the one their place means."""
+    strengths: list[Part] = []
+    weights: list[Part] = []  # block weights, then what belongs to them
+    for part in positional:
+        if "@" in part.text:
+            expected = "one number: a strength changes over the steps by 'start=' and 'stop=' alone"
+            raise source.error(part.offset, repr(part.text), expected)
+        if not weights and (len(strengths) == 0 or is_number(part.text) or not part.text):
+            if len(strengths) == 2:
+                raise source.error(part.offset, repr(part.text), "'>': a tag has at most two strengths")
+            strengths.append(part)
+        elif len(strengths) == 2:
+            expected = "'lbw=' or 'lbwe=' before what follows two strengths"
+            raise source.error(part.offset, repr(part.text), expected)
+        elif not weights:
+            _add(source, named, "lbw", part, part.offset)
+            weights.append(part)
+        elif len(weights) == 1:
+            _add(source, named, "x" if is_number(part.text) else "lbwe", part, part.offset)
+            weights.append(part)
+        else:
+            raise source.error(part.offset, repr(part.text), "'>' or a named part")
+    for place, part in zip(("first", "second"), strengths, strict=False):
+        named[place] = part

@@ -1,0 +1,50 @@
+"""The canonical text of a stack."""
+
+from __future__ import annotations
+
+import re
+
+from ..stack import Comment, Entry, Stack
+from .numbers import write_number
+
+_FORBIDDEN = re.compile(r"[<>:\r\n]")
+
+
+def write(stack: Stack) -> str:
+    """The canonical text of a stack, one row a line; `parse(write(stack)) == stack`.
+
+    The strength is written even where it is 1: other tools that read these tags require it. Then only what is
+    not as usual, in the order lbw, lbwe, start, stop, hash. Raises ValueError for what no tag can hold.
+    """
+    return "\n".join(
+        _write_comment(row) if isinstance(row, Comment) else write_entry(row) for row in stack.rows
+    )
+
+
+def write_entry(entry: Entry) -> str:
+    """The tag of one entry. Raises ValueError for a name or block weights no tag can hold."""
+    if _FORBIDDEN.search(entry.name):
+        raise ValueError(f"the name {entry.name!r} cannot stand in a tag: rename the file without < > :")
+    parts = [f"{'' if entry.enabled else '# '}<lora", entry.name, *_strengths(entry)]
+    for name, value in (("lbw", entry.blocks.blocks), ("lbwe", entry.blocks.elements)):
+        if _FORBIDDEN.search(value):
+            raise ValueError(f"the block weights {value!r} cannot stand in a tag: they hold one of < > :")
+        if value:
+            parts.append(f"{name}={value}")
+    if entry.start != 0:
+        parts.append(f"start={write_number(entry.start)}")
+    if entry.stop != 1:
+        parts.append(f"stop={write_number(entry.stop)}")
+    if entry.hash:
+        parts.append(f"hash={entry.hash}")
+    return ":".join(parts) + ">"
+
+
+def _strengths(entry: Entry) -> list[str]:
+    if entry.strength_model == entry.strength_clip:
+        return [write_number(entry.strength_model)]
+    return [f"unet={write_number(entry.strength_model)}", f"te={write_number(entry.strength_clip)}"]
+
+
+def _write_comment(comment: Comment) -> str:
+    return f"# {comment.text}".rstrip()

@@ -1,0 +1,75 @@
+"""A stack sorted by the modules it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..adapters import Adapter
+from ..adapters.padded import Padded
+from ..key_map import Target
+from ..patch import Foreign, Match
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One adapter of one entry. `factor` is its block weight: the entry's strength is multiplied by it."""
+
+    entry: int
+    target: Target
+    adapter: Adapter | Foreign
+    factor: float = 1.0
+
+    @property
+    def needs_weight(self) -> bool:
+        """Whether the result depends on the weight it meets, so that its place in the order matters."""
+        return isinstance(self.adapter, Foreign) or self.adapter.needs_weight
+
+    @property
+    def parameter(self) -> str:
+        """The name of the parameter within its module."""
+        return self.target.key.rpartition(".")[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The parts of every module in the order of the stack; what makes a weight grow comes last."""
+
+    modules: Mapping[str, tuple[Part, ...]]  # by the module's path in the model
+
+    @classmethod
+    def of(
+        cls,
+        matches: Sequence[Match],
+        weights: Sequence[Mapping[str, float] | None] = (),
+        without: Collection[str] = (),
+    ) -> Plan:
+        """From the matches of a stack's entries, in order, leaving out the model keys of `without`.
+
+        `weights` are the block weights of each entry by model key, None where it has none.
+        """
+        modules: dict[str, list[Part]] = {}
+        for entry, found in enumerate(matches):
+            by_key = weights[entry] if weights else None
+            for target, adapter in _changes(found):
+                number = 1.0 if by_key is None else by_key[target.key]
+                if number != 0 and target.key not in without:
+                    path = target.key.rpartition(".")[0]
+                    modules.setdefault(path, []).append(Part(entry, target, adapter, number))
+        return cls({path: tuple(sorted(parts, key=_grows)) for path, parts in modules.items()})
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The parameters it changes."""
+        return frozenset(part.target.key for parts in self.modules.values() for part in parts)
+
+
+def _changes(found: Match) -> Iterator[tuple[Target, Adapter | Foreign]]:
+    for layer, target in found.layers.items():
+        for adapter in found.lora.layers[layer]:
+            yield target, adapter
+    yield from found.foreign.items()
+
+
+def _grows(part: Part) -> bool:
+    return isinstance(part.adapter, Padded)

@@ -1,0 +1,71 @@
+"""The strengths of one call of the model: a number per entry of the stack and row of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import NotSweepable
+
+StrengthsAt = Callable[[float], Tensor]
+"""Strengths at a fraction of the sampling, (entries,) or (entries, rows of the batch)."""
+
+
+def within_windows(
+    strengths: Sequence[float], windows: Sequence[tuple[float, float]]
+) -> Tensor | StrengthsAt:
+    """Each strength from the start to the stop of its window, both ends on it, and 0 outside."""
+    values = torch.tensor(strengths, dtype=torch.float32)
+    if all(window == (0.0, 1.0) for window in windows):
+        return values
+
+    def at(fraction: float) -> Tensor:
+        return values * torch.tensor([float(start <= fraction <= stop) for start, stop in windows])
+
+    return at
+
+
+@dataclass(frozen=True, eq=False)
+class Strengths:
+    """`values` is (entries, rows), float32 on the CPU; one row where all pictures share their strengths."""
+
+    values: Tensor
+
+    @classmethod
+    def of(cls, values: Tensor) -> Strengths:
+        """From (entries,) or (entries, rows); equal rows become one."""
+        values = values.detach().to("cpu", torch.float32)
+        if values.ndim == 1:
+            values = values.unsqueeze(1)
+        if values.shape[1] > 1 and torch.equal(values, values[:, :1].expand_as(values)):
+            values = values[:, :1]
+        return cls(values)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether every picture has the same strengths."""
+        return self.values.shape[1] == 1
+
+    def only(self, entries: Sequence[int]) -> Strengths:
+        """Those of some entries, again as few rows as they need."""
+        return Strengths.of(self.values[list(entries)])
+
+    def spread(self, count: int, layer: str, is_folded: bool) -> Tensor:
+        """(entries, count) for a layer whose input has `count` rows, or (entries, 1) where they are shared.
+
+        A layer that folds something else into the rows is known to keep each picture's together
+        (`is_folded`) or is refused. Raises NotSweepable, naming the layer.
+        """
+        rows = self.values.shape[1]
+        if rows in (1, count):
+            return self.values
+        if is_folded and count % rows == 0:
+            return self.values.repeat_interleave(count // rows, dim=1)
+        raise NotSweepable(
+            layer,
+            f"sees {count} rows where the batch has {rows}, so that pictures of different strengths "
+            "cannot be told apart in it",
+        )

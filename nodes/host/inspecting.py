@@ -1,0 +1,44 @@
+"""What is in one LoRA file, alone or on a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...lora_core.inspect import Side, Spectrum, measure_alone, measure_on
+from ...lora_core.patch import family_in
+from ...lora_core.stack import Entry
+from ...lora_core.verdict import Verdict
+from .files import CACHE
+from .key_maps import clip_map, model_map
+from .patching import judge
+from .weights import weights_of
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A file's verdict at strength 1, and its energy."""
+
+    verdict: Verdict
+    spectrum: Spectrum
+
+
+def inspect_lora(name: str, model: Any = None, clip: Any = None) -> Inspected:
+    """Look into the LoRA of a name. Raises UnresolvedLora or FileError."""
+    model_names = model_map(model) if model is not None else None
+    clip_names = clip_map(clip) if clip is not None else None
+    verdict = judge(Entry(name), model_names, clip_names)
+    verdict.require_lora()
+    key = ("spectrum", verdict.lora.stamp, model_names, clip_names)
+    return Inspected(verdict, CACHE.get(key, lambda: _spectrum(verdict, model, clip)))
+
+
+def _spectrum(verdict: Verdict, model: Any, clip: Any) -> Spectrum:
+    sides = []
+    for match, names, patcher in (
+        (verdict.clip, clip_map(clip) if clip is not None else None, getattr(clip, "patcher", None)),
+        (verdict.model, model_map(model) if model is not None else None, model),
+    ):
+        if match is not None and names is not None and match.layers:
+            sides.append(Side(match.layers, family_in(names), weights_of(patcher)))
+    return measure_on(verdict.lora, sides) if sides else measure_alone(verdict.lora, verdict.made_for)

@@ -1,0 +1,150 @@
+"""Stacks in the forward pass of the host's models: no weight is written, strengths per step and per picture.
+
+live_model(model, plan, strengths_at) -> clone     not_live(model, plan) -> keys that cannot be
+with sampling_rows(indices): ...                   the part of a batch that is sampled inside
+"""
+
+from __future__ import annotations
+
+import uuid
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import comfy.patcher_extension
+import torch
+from torch import Tensor, nn
+
+from ...lora_core.errors import NotLive, NotSweepable
+from ...lora_core.live import Dispatcher, LiveLayer, Plan, Strengths, StrengthsAt, publish
+from .live_modules import HostModules, can_be_live, folds_rows
+
+# Which rows of the whole batch are being sampled; None is all of them.
+_ROWS: ContextVar[tuple[int, ...] | None] = ContextVar("rows", default=None)
+
+
+@contextmanager
+def sampling_rows(indices: Sequence[int]) -> Iterator[None]:
+    """While a batch is sampled in parts: its rows that are sampled inside."""
+    token = _ROWS.set(tuple(indices))
+    try:
+        yield
+    finally:
+        _ROWS.reset(token)
+
+
+def not_live(model: Any, plan: Plan) -> tuple[str, ...]:
+    """The keys of a plan that are no weights of a module that applies them, so that no forward term can."""
+    return tuple(sorted(key for key in plan.keys if not can_be_live(model.model, key)))
+
+
+def live_model(model: Any, plan: Plan, strengths_at: Tensor | StrengthsAt) -> Any:
+    """A clone of the patcher `model` that adds the plan's changes while it samples.
+
+    `strengths_at` is a tensor (entries,) or (entries, rows), or a function that gives one for the fraction of
+    the sampling, 0 to 1, as the host's timestep ranges count it. Entries are numbered as in `Plan.of`'s
+    matches; block weights are the plan's. With rows, the latent batch must have as many pictures, or as many
+    as `sampling_rows` names.
+
+    Raises NotLive, naming the keys, where `not_live` is not empty: merge those, or leave them out of the plan
+    (`Plan.of(…, without=keys)`). While sampling, raises NotSweepable when a batch has another number of rows,
+    or a layer cannot tell pictures with different strengths apart.
+    """
+    keys = not_live(model, plan)
+    if keys:
+        raise NotLive(
+            keys, f"cannot be changed in the forward pass: {', '.join(keys[:5])}. Apply them merged"
+        )
+    clone = model.clone()
+    stack = _LiveStack(plan, strengths_at)
+    wrapper = comfy.patcher_extension.WrappersMP.APPLY_MODEL
+    clone.add_wrapper_with_key(wrapper, stack.name, stack.apply_model)
+    # Last: on a clone of an injected model the host ejects and injects while patches are added.
+    injection = comfy.patcher_extension.PatcherInjection(stack.inject, stack.eject)
+    clone.set_injections(stack.name, [injection])
+    return clone
+
+
+@dataclass(eq=False)
+class _LiveStack:
+    """One stack on one model, shared by every clone of its patcher."""
+
+    plan: Plan
+    strengths_at: Tensor | StrengthsAt
+    name: str = field(default_factory=lambda: f"lora_rack_live_{uuid.uuid4()}", init=False)
+    _layers: list[LiveLayer] = field(default_factory=list, init=False)
+    _owner: weakref.ref[Any] | None = field(default=None, init=False)  # the patcher that injected it
+    _last: Strengths | None = field(default=None, init=False)
+
+    def inject(self, patcher: Any) -> None:
+        """Put the layers onto the model's modules, and what they need onto its device."""
+        self._take_off()
+        self._owner = weakref.ref(patcher)
+        model = patcher.model
+        dtype = model.manual_cast_dtype or model.get_dtype()
+        for path, parts in self.plan.modules.items():
+            module = model.get_submodule(path)
+            layer = LiveLayer(module, path, parts, HostModules(), folds_rows(model, path))
+            layer.prepare(patcher.load_device, dtype)
+            Dispatcher.install(self.name, layer)
+            self._layers.append(layer)
+
+    def eject(self, patcher: Any) -> None:
+        """Take them off again, where this patcher put them on.
+
+        A clone of an injected patcher believes it is injected too, and ejects when it is thrown away, whoever
+        is sampling then.
+        """
+        owner = None if self._owner is None else self._owner()
+        if owner is None or owner is patcher:
+            self._take_off()
+
+    def _take_off(self) -> None:
+        while self._layers:
+            Dispatcher.remove(self.name, self._layers.pop())
+
+    def apply_model(self, executor: Any, x: Tensor, t: Tensor, *args: Any, **kwargs: Any) -> Any:
+        """Publish the strengths for one call of the model."""
+        if self.plan.modules and not self._layers:
+            raise NotLive(sorted(self.plan.keys), "live LoRAs are not on the model that is sampled")
+        with publish(self.name, self._strengths(executor.class_obj, x, t)):
+            return executor(x, t, *args, **kwargs)
+
+    def _strengths(self, model: nn.Module, x: Tensor, t: Tensor) -> Strengths:
+        values = self.strengths_at
+        if not isinstance(values, Tensor):
+            values = values(fraction_of(model.model_sampling, float(t[0])))
+        if values.ndim == 2 and values.shape[1] > 1:
+            rows = _ROWS.get()
+            values = values if rows is None else values[:, list(rows)]
+            # The host stacks whole copies of the batch, one per conditioning: the strengths repeat in order.
+            chunks, rest = divmod(x.shape[0], values.shape[1])
+            if rest:
+                problem = (
+                    f"is sampled in batches of {x.shape[0]} where strengths are given for {values.shape[1]}"
+                )
+                raise NotSweepable("the model", problem)
+            values = values.repeat(1, chunks)
+        made = Strengths.of(values)
+        # The same object as long as nothing changes: layers keep what they have made of it.
+        if self._last is None or not torch.equal(self._last.values, made.values):
+            self._last = made
+        return self._last
+
+
+def fraction_of(model_sampling: Any, sigma: float) -> float:
+    """How far the sampling has come at a noise level, as `percent_to_sigma` counts: 0 at the start, 1 at 0.
+
+    To a millionth, so that a step on the edge of a window lies on it in spite of single precision.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(24):
+        middle = (low + high) / 2
+        if model_sampling.percent_to_sigma(middle) > sigma:
+            low = middle
+        else:
+            high = middle
+    return round(high, 6)

@@ -1,0 +1,34 @@
+"""The weights of the host's models, to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.utils
+import torch
+from torch import Tensor
+
+from ...lora_core.key_map import Target
+
+
+def weights_of(patcher: Any) -> Callable[[Target], Tensor | None]:
+    """How to see a weight of a loaded model as it is without patches, on the CPU.
+
+    None for packed weights and for those of scaled fp8, whose numbers are not what they stand for.
+    """
+
+    def weight(target: Target) -> Tensor | None:
+        kept = patcher.backup.get(target.key)
+        tensor = kept.weight if kept is not None else comfy.utils.get_attr(patcher.model, target.key)
+        module = comfy.utils.get_attr(patcher.model, target.key.rpartition(".")[0])
+        if type(tensor) not in (Tensor, torch.nn.Parameter) or not tensor.is_floating_point():
+            return None
+        if getattr(module, "scale_weight", None) is not None:
+            return None
+        if target.offset is not None:
+            tensor = tensor.narrow(*target.offset)
+        found: Tensor = tensor.detach().to("cpu", torch.float32)
+        return found
+
+    return weight

@@ -1,0 +1,156 @@
+"""Tags inside prompts: read, taken out, and nothing else touched; bare names of embeddings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lora_core.embeddings import prefix_embeddings
+from lora_core.errors import BadStackText
+from lora_core.grammar import read_prompt, scan_prompt
+from lora_core.stack import Entry
+
+TIDIED = [
+    ("a lake <lora:ink:0.8> at night", "a lake at night"),
+    ("a lake, <lora:ink:0.8>, night", "a lake, night"),
+    ("a lake <lora:ink:0.8>, night", "a lake, night"),
+    ("a lake,<lora:ink:0.8>night", "a lake,night"),
+    ("a lake<lora:ink:0.8>", "a lake"),
+    ("a lake, <lora:ink:0.8>", "a lake"),
+    ("a lake, night, <lora:ink:0.8>, <lora:oil:1>", "a lake, night"),
+    ("a lake, night <lora:ink:0.8> <lora:oil:1>", "a lake, night"),
+    ("<lora:ink:0.8>, a lake", "a lake"),
+    ("<lora:ink:0.8> <lora:oil:1>\na lake", "a lake"),
+    ("a lake,\n<lora:ink:0.8>\nnight", "a lake,\nnight"),
+    ("a lake,\r\n  <lora:ink:0.8>\r\nnight", "a lake,\r\nnight"),
+    ("a lake\n<lora:ink:0.8>", "a lake"),
+    ("a lake, <lora:ink:0.8>\nnight", "a lake,\nnight"),
+    ("a lake\n# <lora:ink:0.8>\nnight", "a lake\nnight"),
+    ("<lora:ink:0.8>", ""),
+    ("a lake <lora:ink:0.8> BREAK night", "a lake BREAK night"),
+    ("(a lake:1.2) <LORA : ink : 0.8 >", "(a lake:1.2)"),
+    ("embedding:foo, <lyco:ink:0.8>", "embedding:foo"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), TIDIED)
+def test_a_tag_leaves_the_words_as_typed_without_it(text: str, words: str) -> None:
+    prompt = read_prompt(text)
+    assert prompt.text == words
+    assert prompt.stack.entries
+
+
+UNTOUCHED = [
+    "I <3 a lake",
+    "a < b, c > d",
+    "<b>bold</b> <segment:face> <loraine> <lora_style> <lora-style>",
+    "(a lake:1.2), [night], \\(a\\) {x|y} BREAK  embedding:foo ,, AND",
+    "# a remark\n\n  #2 in the series ",
+    "  ,spaces, \t\r\n and ends\n",
+]
+
+
+@pytest.mark.parametrize("text", UNTOUCHED)
+def test_what_is_no_tag_stays_to_the_byte(text: str) -> None:
+    assert read_prompt(text).text == text
+    assert read_prompt(text).stack.rows == ()
+
+
+@given(st.text(st.sampled_from("ab,. \t\n\r()[]{}|\\:<>#/é\u2028")))
+def test_text_without_the_word_lora_stays_to_the_byte(text: str) -> None:
+    assert read_prompt(text).text == text
+
+
+@given(st.lists(st.sampled_from(["a", "lake", "(night:1.2)", "BREAK", "<3"]), min_size=1), st.data())
+def test_tags_between_words_leave_the_words(words: list[str], data: st.DataObject) -> None:
+    joint = data.draw(st.sampled_from([" ", ", "]))
+    tagged = list(words)
+    for place in data.draw(st.lists(st.integers(0, len(words)), max_size=4)):
+        tagged.insert(place, "<lora:ink:0.8>")
+    assert read_prompt(joint.join(tagged)).text == joint.join(words)
+
+
+def test_entries_come_in_the_order_of_the_text() -> None:
+    prompt = read_prompt("<lora:b:0.3:0.8> a lake\n# <lora:off:1> words <lora:off_too>\n<lora:a:lbw=OUTALL>")
+    assert [(entry.name, entry.enabled) for entry in prompt.stack.entries] == [
+        ("b", True),
+        ("off", False),
+        ("off_too", False),
+        ("a", True),
+    ]
+    assert prompt.stack.entries[0] == Entry("b", strength_model=0.8, strength_clip=0.3)
+    assert prompt.text == "a lake\n# words"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "found", "expected"),
+    [
+        ("a lake\nat <lora:ink:strong> night", 2, 14, "'strong'", "a number"),
+        ("a lake <lora:ink:0.8 at night", 1, 30, "the end of the line", "begins at column 8"),
+        ("a lake <lora ink:0.8>", 1, 9, "'lora ink'", "'lora' and a colon"),
+        ("a lake <lora>", 1, 13, "nothing", "the name"),
+        ("a lake <lora", 1, 13, "the end of the line", "'>'"),
+        ("a lake <hypernet:ink:1>", 1, 9, "'hypernet'", "'lora'"),
+        ("a lake <loractl:ink:1@0>", 1, 9, "'loractl'", "'lora'"),
+    ],
+)
+def test_a_malformed_tag_is_never_text(text: str, line: int, column: int, found: str, expected: str) -> None:
+    with pytest.raises(BadStackText) as caught:
+        read_prompt(text)
+    error = caught.value
+    assert (error.line, error.column, error.found) == (line, column, found)
+    assert expected in error.expected
+
+
+def test_all_mistakes_of_a_prompt_are_found() -> None:
+    found = scan_prompt("a <lora:x:y>, <lora:b:1> c\n<lora:d:e>").found
+    assert [(error.line, error.column) for error in found.errors] == [(1, 11), (2, 9)]
+    assert [(tag.entry.name, tag.line, tag.column) for tag in found.tags] == [("b", 1, 15)]
+
+
+INSTALLED = [
+    "sub/foo.pt",
+    "EasyNegative.safetensors",
+    "foo-bar.pt",
+    "win\\deep.bin",
+    "two words.pt",
+    "Case.pt",
+]
+INSTALLED += ["case.pt", "v1.5.pt"]
+
+EMBEDDED = [
+    ("easynegative, foo", "embedding:EasyNegative, embedding:foo"),
+    ("(foo:1.2), ((deep))", "(embedding:foo:1.2), ((embedding:deep))"),
+    ("(a foo : 1.2)", "(a embedding:foo : 1.2)"),
+    ("a,foo,b", "a, embedding:foo ,b"),
+    ("(foo,:1.2)", "(embedding:foo ,:1.2)"),
+    ("foo.", "embedding:foo ."),
+    ("[foo]", "[ embedding:foo ]"),
+    ("\\(foo\\)", "\\( embedding:foo \\)"),
+    ("FOO bar-foo foobar foo-bar foo.pt", "embedding:foo bar-foo foobar embedding:foo-bar foo.pt"),
+    ("embedding:foo embedding:foo-bar", "embedding:foo embedding:foo-bar"),
+    ("foo:1.2", "embedding:foo :1.2"),
+    ("Case case CASE", "embedding:Case embedding:case CASE"),
+    ("two words", "two words"),
+    ("v1.5 v1x5", "embedding:v1.5 v1x5"),
+    ("a\nfoo\nb", "a\nembedding:foo\nb"),
+]
+
+
+@pytest.mark.parametrize(("text", "spelled"), EMBEDDED)
+def test_bare_names_of_embeddings_are_spelled_for_comfyui(text: str, spelled: str) -> None:
+    assert prefix_embeddings(text, INSTALLED) == spelled
+    assert prefix_embeddings(spelled, INSTALLED) == spelled
+
+
+@given(st.text(st.sampled_from("foEASYegativ:,.( )\\[]-1\n")))
+def test_taking_the_prefixes_and_spaces_out_again_gives_the_text(text: str) -> None:
+    def bare(prompt: str) -> str:
+        return prompt.replace("embedding:", "").replace(" ", "").lower()
+
+    assert bare(prefix_embeddings(text, INSTALLED)) == bare(text)
+
+
+def test_without_embeddings_a_prompt_is_as_it_was() -> None:
+    assert prefix_embeddings("foo, bar", []) == "foo, bar"
