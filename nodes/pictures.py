@@ -11,10 +11,9 @@ from typing import Any
 from PIL import ExifTags, Image
 
 from ..lora_core.errors import RackError
-from ..lora_core.grammar import parse
+from ..lora_core.grammar import read_prompt
 from ..lora_core.stack import Entry, Stack
 
-_TAG = re.compile(r"<(?:lora|lyco):[^<>\r\n]*>", re.IGNORECASE)
 # Where generators put it: A1111 in PNG text and in EXIF, ComfyUI the API prompt and the workflow as JSON.
 _USER_COMMENT = 0x9286
 _STRENGTHS = ("strength_model", "strength_clip")
@@ -22,7 +21,7 @@ _STRENGTHS = ("strength_model", "strength_clip")
 
 def tags_in(text: str) -> Stack:
     """The tags that stand anywhere in a prompt, in their order. Raises BadStackText for a bad one."""
-    return parse("\n".join(_TAG.findall(text)))
+    return read_prompt(text).stack
 
 
 def stack_in_file(data: bytes) -> Stack:

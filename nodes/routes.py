@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from server import PromptServer
 
-from ..lora_core.errors import BadStackText, MissingLora, RackError, UnresolvedLora
+from ..lora_core.errors import BadBlockText, BadStackText, MissingLora, RackError, UnresolvedLora
 from ..lora_core.grammar import parse, write
 from ..lora_core.stack import Entry
 from . import host, pictures, row_json
@@ -66,6 +66,8 @@ def describe(error: RackError) -> Json:
     described: Json = {"type": type(error).__name__, "message": str(error)}
     if isinstance(error, BadStackText):
         described |= {"line": error.line, "column": error.column}
+    if isinstance(error, BadBlockText):
+        described |= {"which": error.which, "position": error.position}
     if isinstance(error, UnresolvedLora):
         described |= {"name": error.name, "candidates": list(error.candidates)}
     return described

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..lora_core.blocks import BlockWeights
+from ..lora_core.blocks import read_block_weights
 from ..lora_core.errors import RackError
 from ..lora_core.grammar import write
 from ..lora_core.stack import Comment, Entry, Stack
@@ -28,7 +28,7 @@ def to_json(stack: Stack) -> list[Json]:
 def from_json(rows: Any) -> Stack:
     """The stack of rows as `to_json` gives them; `text` is not read, what is left out has its default.
 
-    Raises RackError, naming the row, for what is no row.
+    Raises RackError, naming the row, for what is no row, and BadBlockText for block weights nobody can read.
     """
     if not isinstance(rows, list):
         raise RackError(f"rows must be a list, not {type(rows).__name__}")
@@ -69,7 +69,7 @@ def _row_from_json(row: Any, number: int) -> Entry | Comment:
 def _entry(row: Json) -> Entry:
     texts = _typed(row, _TEXTS, str)
     numbers = _typed(row, _NUMBERS, (int, float))
-    weights = BlockWeights(texts.pop("blocks"), texts.pop("elements"))
+    weights = read_block_weights(texts.pop("blocks"), texts.pop("elements"))
     return Entry(**texts, **numbers, **_typed(row, ("enabled",), bool), blocks=weights)
 
 

@@ -9,9 +9,14 @@ import { Server } from "./server.js";
 /** @typedef {import("../../scripts/app.js").LGraphNode} LGraphNode @typedef {import("../../scripts/app.js").Widget} Widget */
 
 const STACK_NODE = "LoraRackStack";
+const APPLY_NODE = "LoraRackApply";
+const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
 const RACK_WIDGET = "lora_rack";
 const MIN_WIDTH_PX = 420;
+
+/** @type {WeakMap<LGraphNode, RackEditor>} */
+const racks = new WeakMap();
 
 const server = new Server((path, options) => api.fetchApi(path, options), (path) => api.apiURL(path));
 
@@ -23,6 +28,7 @@ app.registerExtension({
   },
   nodeCreated(node) {
     if (node.comfyClass === STACK_NODE) mountRack(node);
+    if (node.comfyClass === APPLY_NODE) handOnVerdicts(node);
   },
 });
 
@@ -34,6 +40,7 @@ function mountRack(node) {
     textChanged: () => textChanged(node, text, editor.text),
     gestureEnded: rememberForUndo,
   }, text.value);
+  racks.set(node, editor);
   const view = new RackView(editor);
   keepTextIn(editor, text);
   hide(text);
@@ -143,4 +150,37 @@ function followWires(node, editor, view) {
     onConfigure?.apply(this, details);
     look();
   };
+}
+
+/**
+ * After a run, tell the racks whose stacks an Apply node has applied what became of their rows.
+ *
+ * @param {LGraphNode} node
+ */
+function handOnVerdicts(node) {
+  const { onExecuted } = node;
+  node.onExecuted = function (output) {
+    onExecuted?.call(this, output);
+    let verdicts = output?.lora_rack;
+    if (!Array.isArray(verdicts)) return;
+    for (const editor of racksBefore(node)) verdicts = editor.judge(verdicts);
+  };
+}
+
+/**
+ * The racks a node's stack comes from, along the wires of its graph.
+ *
+ * @param {LGraphNode} node
+ * @param {Set<LGraphNode>} [seen]
+ * @returns {RackEditor[]}
+ */
+function racksBefore(node, seen = new Set()) {
+  if (seen.has(node)) return [];
+  seen.add(node);
+  const here = racks.get(node);
+  const before = (node.inputs ?? []).flatMap(({ type, link }, place) => {
+    const origin = link != null && (type === STACK_TYPE || type === "*") ? node.getInputNode(place) : null;
+    return origin ? racksBefore(origin, seen) : [];
+  });
+  return here ? [...before, here] : before;
 }

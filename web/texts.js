@@ -8,7 +8,6 @@ export const TEXTS = {
   wired: "The text comes over a wire.",
   showText: "Show as text",
   stackText: "The stack as text, one LoRA a line",
-  loading: "Reading the stack…",
   serverSilent: "The server does not answer, so the last change is not in the text yet.",
   tryAgain: "Try again",
   goThere: "Show the place",
@@ -18,7 +17,6 @@ export const TEXTS = {
   allOn: "All on",
   allOff: "All off",
   more: "More",
-  details: "Details",
   drag: "Move",
   remove: "Remove",
   duplicate: "Duplicate",
@@ -28,7 +26,6 @@ export const TEXTS = {
   solo: "Solo",
   unsolo: "End solo",
   separate: "Separate strength for the text encoder",
-  joined: "One strength for both",
   moveUp: "Move up",
   moveDown: "Move down",
   from: "From",
@@ -49,15 +46,16 @@ export const TEXTS = {
   inRack: "in the rack",
   pickerHint: "↑ ↓ choose · Enter adds · Esc closes",
   closes: "Close",
-  folder: "Folder",
   family: "Base family",
   size: "Size",
   changed: "Changed",
   name: "Name",
-  title: "Title",
   fileProblem: "Problem",
   commentRow: "Remark",
 };
+
+/** What became of a row in the last run. */
+export const VERDICTS = { ok: "It fits", partial: "It fits in part", nothing: "It does nothing" };
 
 /** @param {number} on @param {number} all */
 export const countText = (on, all) => (all === 0 ? "" : on === all ? `${all} on` : `${on} of ${all} on`);

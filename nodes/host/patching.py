@@ -36,6 +36,7 @@ class Applied:
     model: Any
     clip: Any
     report: str
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def apply_stack(
     if clip_names is not None:
         uses = [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip]
         clip = _patched(clip, clip_names, uses)
-    return Applied(model, clip, report(verdicts, CACHE.use, entries))
+    return Applied(model, clip, report(verdicts, CACHE.use, entries), tuple(verdicts))
 
 
 def _ways(mode: str, model: Any, key_map: KeyMap, verdicts: Sequence[Verdict]) -> list[Way]:

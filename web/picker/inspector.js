@@ -20,8 +20,10 @@ export async function openInspector(place, server, card) {
   thumbnail.show(card.name, card);
   const facts = element("dl", { class: "lora-rack-facts" });
   const close = button(TEXTS.closes, () => popover.close(), { icon: "cross", class: "lora-rack-quiet" });
-  const content = element("div", { class: "lora-rack-inspector", role: "dialog", "aria-label": `${TEXTS.inspect}: ${card.name}` },
-    element("div", { class: "lora-rack-inspected" }, thumbnail.element, element("strong", {}, card.title || stemOf(card.name)), close),
+  const label = `${TEXTS.inspect}: ${card.name}`;
+  const content = element("div", { class: "lora-rack-inspector", role: "dialog", "aria-label": label },
+    element("div", { class: "lora-rack-inspected" },
+      thumbnail.element, element("strong", {}, card.title || stemOf(card.name)), close),
     facts);
   const popover = new Popover(place, content);
   close.focus({ preventScroll: true });

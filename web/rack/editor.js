@@ -11,6 +11,7 @@ import { fileKey, Rows } from "./rows.js";
  * @typedef {import("../server.js").FileOfRow} FileOfRow
  * @typedef {import("../server.js").Problem} Problem
  * @typedef {import("./rows.js").Row} Row
+ * @typedef {{name: string, state: "ok" | "partial" | "nothing", reason: string, text: string}} Verdict
  * @typedef {import("./rows.js").RowData} RowData
  *
  * @typedef {object} Hooks what the editor tells the node it belongs to
@@ -31,6 +32,8 @@ export class RackEditor {
     this.rows = new Rows();
     /** @type {Map<string, FileOfRow>} what is known of the files the rows mean */
     this.files = new Map();
+    /** @type {Map<number, Verdict>} what became of the rows in the last run */
+    this.verdicts = new Map();
     /** @type {Problem | null} why the text cannot be shown as rows */
     this.problem = null;
     /** @type {string} what happened to the last paste, drop or write; empty when all went well */
@@ -173,8 +176,27 @@ export class RackEditor {
    * @param {string} name
    */
   rename(id, name) {
+    this.verdicts.delete(id);
     this.edit((rows) => rows.change(id, { name, hash: "" }));
     void this.#lookUp();
+  }
+
+  /**
+   * Show what became of the rows in a run. Each verdict is of the next row of its file, as they were applied.
+   *
+   * @param {Verdict[]} verdicts
+   * @returns {Verdict[]} those of other racks
+   */
+  judge(verdicts) {
+    this.verdicts.clear();
+    const left = [...verdicts];
+    for (const row of this.rows.entries.filter(({ enabled }) => enabled)) {
+      const file = this.fileOf(row)?.card?.name;
+      const place = left.findIndex(({ name }) => name === file);
+      if (place >= 0) this.verdicts.set(row.id, left.splice(place, 1)[0]);
+    }
+    this.draw();
+    return left;
   }
 
   /** Write what could not be written. */

@@ -6,9 +6,8 @@ import { openInspector } from "../picker/inspector.js";
 import { openPicker } from "../picker/picker.js";
 import { countText, movedText, TEXTS } from "../texts.js";
 import { dragRow } from "./drag.js";
-import { CommentView, EntryView } from "./row_view.js";
+import { CommentView, EntryView, withoutExtension } from "./row_view.js";
 import { newEntry } from "./rows.js";
-import { withoutExtension } from "./row_view.js";
 
 /**
  * @typedef {import("./editor.js").RackEditor} RackEditor
@@ -101,7 +100,8 @@ export class RackView {
       let view = this.views.get(row.id);
       if (!view || view.name !== row.name) {
         view?.element.remove();
-        view = row.kind === "comment" ? new CommentView(row, this.#hooks(row)) : new EntryView(row, this.editor, this.#hooks(row));
+        const hooks = this.#hooks(row);
+        view = row.kind === "comment" ? new CommentView(row, hooks) : new EntryView(row, this.editor, hooks);
         this.views.set(row.id, view);
       }
       view.show(row, this.editor.fileOf(row));
@@ -122,9 +122,11 @@ export class RackView {
     this.notice.hidden = said === "";
     if (this.notice.dataset.said === said) return;
     this.notice.dataset.said = said;
+    const way = (/** @type {string} */ text, /** @type {() => void} */ act) =>
+      button(text, act, { text, class: "lora-rack-chip" });
     this.notice.replaceChildren(element("span", {}, said));
-    if (problem?.line) this.notice.append(button(TEXTS.goThere, () => this.#goTo(problem), { text: TEXTS.goThere, class: "lora-rack-chip" }));
-    if (notice === "serverSilent") this.notice.append(button(TEXTS.tryAgain, () => this.editor.retry(), { text: TEXTS.tryAgain, class: "lora-rack-chip" }));
+    if (problem?.line) this.notice.append(way(TEXTS.goThere, () => this.#goTo(problem)));
+    if (notice === "serverSilent") this.notice.append(way(TEXTS.tryAgain, () => this.editor.retry()));
   }
 
   #assemble() {
@@ -197,7 +199,7 @@ export class RackView {
     const row = editor.rows.find(id);
     if (!row) return;
     const card = editor.fileOf(row)?.card ?? null;
-    const index = editor.rows.all.indexOf(row);
+    const [index, last] = [editor.rows.all.indexOf(row), editor.rows.all.length - 1];
     /** @type {import("../parts/menu.js").MenuItem[]} */
     const forFiles = [
       { label: editor.rows.solo?.id === id ? TEXTS.unsolo : TEXTS.solo, act: () => editor.edit((rows) => rows.toggleSolo(id)) },
@@ -213,7 +215,7 @@ export class RackView {
       { label: TEXTS.duplicate, act: () => editor.edit((rows) => rows.duplicate(id)) },
       { label: TEXTS.copyTag, act: () => void this.#copy(row.text) },
       { label: TEXTS.moveUp, act: () => this.#move(id, index - 1), shortcut: "Alt ↑", isOff: index === 0 },
-      { label: TEXTS.moveDown, act: () => this.#move(id, index + 1), shortcut: "Alt ↓", isOff: index === editor.rows.all.length - 1 },
+      { label: TEXTS.moveDown, act: () => this.#move(id, index + 1), shortcut: "Alt ↓", isOff: index === last },
       "line",
       { label: TEXTS.remove, act: () => this.#remove(id), shortcut: "Del" },
     ]);
@@ -295,7 +297,8 @@ export class RackView {
   #wheel(event) {
     // Scrolls the rack while there is more of it that way; else the host zooms, as anywhere on the graph.
     const scroller = this.area.hidden ? this.list : this.area;
-    const room = event.deltaY > 0 ? scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop : scroller.scrollTop;
+    const below = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+    const room = event.deltaY > 0 ? below : scroller.scrollTop;
     if (!event.ctrlKey && room > 1) event.stopPropagation();
   }
 

@@ -4,7 +4,7 @@ import { button, element, icon, setAttribute, setText } from "../parts/dom.js";
 import { Fader } from "../parts/fader.js";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
 import {
-  copyLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS,
+  copyLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, VERDICTS,
 } from "../texts.js";
 import { cleanFraction, cleanStrength, readNumber, showNumber } from "./rows.js";
 
@@ -53,6 +53,7 @@ export class EntryView {
     }, this.title, icon("chevron"));
     this.folder = element("span", { class: "lora-rack-folder" });
     this.family = element("span", { class: "lora-rack-family" });
+    this.verdict = element("span", { class: "lora-rack-verdict", role: "img" });
     this.span = element("span", { class: "lora-rack-span" });
     this.blocks = element("span", { class: "lora-rack-blocks" });
     this.clipLine = element("div", { class: "lora-rack-strength is-clip" },
@@ -90,6 +91,7 @@ export class EntryView {
     this.clip.show(row.strength_clip);
     this.clipLine.hidden = !isSeparate;
     this.#showMarks(row);
+    this.#showVerdict(this.editor.verdicts.get(row.id));
     this.#showProblem(row, card, problem);
     this.#showDetails(row, card, isSeparate);
   }
@@ -102,11 +104,21 @@ export class EntryView {
    */
   #isNews(row, file) {
     const solo = this.editor.rows.solo?.id === row.id;
-    const shown = JSON.stringify([{ ...row, text: "", stale: false }, this.isOpen, this.showsClip, solo]);
+    const verdict = this.editor.verdicts.get(row.id);
+    const shown = JSON.stringify([{ ...row, text: "", stale: false }, this.isOpen, this.showsClip, solo, verdict]);
     if (this.shown === shown && this.shownFile === file) return false;
     this.shown = shown;
     this.shownFile = file;
     return true;
+  }
+
+  /** @param {import("./editor.js").Verdict | undefined} verdict */
+  #showVerdict(verdict) {
+    this.verdict.hidden = !verdict;
+    if (!verdict) return;
+    this.verdict.dataset.state = verdict.state;
+    this.verdict.title = verdict.text;
+    setAttribute(this.verdict, "aria-label", VERDICTS[verdict.state]);
   }
 
   /** @param {Row} row */
@@ -176,7 +188,7 @@ export class EntryView {
     },
     makeGrip(stem, this.hooks), this.power, this.thumbnail.element,
     element("div", { class: "lora-rack-body" },
-      element("div", { class: "lora-rack-head" }, this.open, this.folder, this.blocks, this.span, this.family),
+      element("div", { class: "lora-rack-head" }, this.open, this.verdict, this.folder, this.blocks, this.span, this.family),
       element("div", { class: "lora-rack-strength" }, this.model.track, this.model.number),
       this.clipLine, this.problem, this.details),
     makeMore(stem, this.hooks));

@@ -26,12 +26,14 @@ export interface LGraphNode {
   id: number | string;
   comfyClass?: string;
   widgets?: Widget[];
-  inputs?: { name: string; link: number | null | undefined }[];
+  inputs?: { name: string; type: string; link: number | null | undefined }[];
   size: [number, number];
   graph?: Graph | null;
   computeSize(): [number, number];
   setSize(size: [number, number]): void;
   addDOMWidget(name: string, type: string, element: HTMLElement, options: object): Widget;
+  getInputNode(slot: number): LGraphNode | null;
+  onExecuted?: (output: Record<string, any> | null | undefined) => void;
   refreshComboInNode?: () => void;
   onConnectionsChange?: (...details: unknown[]) => void;
   onConfigure?: (...details: unknown[]) => void;
