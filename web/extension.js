@@ -99,6 +99,8 @@ function rememberForUndo() {
 function followHeight(node, view) {
   let fitted = 0;
   const fit = () => {
+    takePlace(node, view.element);
+    view.laidOut();
     view.element.style.setProperty("--rack-wanted", `${view.wantedHeight}px`);
     const least = node.computeSize()[1];
     const isOurs = fitted === 0 || Math.abs(node.size[1] - fitted) < 2;
@@ -110,6 +112,19 @@ function followHeight(node, view) {
   // What a row unfolds shows its height only once the page has laid it out.
   view.onDrawn = () => requestAnimationFrame(fit);
   view.onDrawn();
+}
+
+/**
+ * After an undo the new rendering goes on showing the rack of the node that is gone, since the new node has the same
+ * id: put ours in its place, or edits would go nowhere.
+ *
+ * @param {LGraphNode} node
+ * @param {HTMLElement} ours
+ */
+function takePlace(node, ours) {
+  if (ours.isConnected || !node.graph || node.graph !== app.canvas?.graph) return;
+  const shown = document.querySelector(`[data-node-id="${CSS.escape(String(node.id))}"] .lora-rack`);
+  shown?.replaceWith(ours);
 }
 
 /** @param {LGraphNode} node @param {RackEditor} editor @param {RackView} view */

@@ -120,7 +120,7 @@ def family_of(shapes: Mapping[str, tuple[int, ...]]) -> Family:
 
 
 def family_without_model(known: Known | None, title: str, keys: Iterable[str]) -> Family:
-    """The family of a model that is not at hand but for some of its keys; by the generic rule where unknown."""
+    """The family of a model of which only some keys are known; by the generic rule where `known` is None."""
     if known is None:
         return family_of({key: () for key in keys})
     return Family(known.name.lower(), title, _rules(known.name), prefix=PREFIX)

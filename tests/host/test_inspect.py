@@ -126,5 +126,5 @@ def test_a_lora_for_another_model_is_inspected_all_the_same(pack: ModuleType, lo
 
 def test_a_broken_file_is_the_files_error(pack: ModuleType, core: ModuleType, lora_folder: Path) -> None:
     (lora_folder / "bad.safetensors").write_bytes(b"\x10")
-    with pytest.raises(core.errors.BrokenFile, match="bad.safetensors"):
+    with pytest.raises(core.errors.BrokenFile, match=r"bad\.safetensors"):
         pack.NODE_CLASS_MAPPINGS["LoraRackInspect"]().inspect("bad.safetensors")

@@ -32,6 +32,16 @@ export function setAttribute(target, name, value) {
 }
 
 /**
+ * Whether the wheel over an element is the element's own: the host's new rendering zooms the graph otherwise.
+ *
+ * @param {Element} target
+ * @param {boolean} isOwn
+ */
+export function captureWheel(target, isOwn) {
+  setAttribute(target, "data-capture-wheel", isOwn ? "true" : null);
+}
+
+/**
  * Set a text only where it differs: a write throws away the selection and the layout.
  *
  * @param {Element} target

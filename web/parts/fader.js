@@ -2,7 +2,7 @@
 
 import { readNumber, showNumber } from "../rack/rows.js";
 import { numberLabel } from "../texts.js";
-import { element, setAttribute } from "./dom.js";
+import { captureWheel, element, setAttribute } from "./dom.js";
 
 const STEP = 0.05;
 const FINE = 0.01;
@@ -34,6 +34,8 @@ export class Fader {
       ondblclick: () => this.#set(this.scale.reset),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#key(event),
       onwheel: (/** @type {WheelEvent} */ event) => this.#wheel(event),
+      onfocus: () => captureWheel(this.track, true),
+      onblur: () => captureWheel(this.track, false),
     }, this.zero, this.one, this.fill, this.knob);
     this.number = element("input", {
       class: "lora-rack-number", type: "text", inputmode: "decimal", "aria-label": numberLabel(label),

@@ -17,7 +17,7 @@ export class FoundList {
     this.changed = changed;
     this.query = "";
     this.total = 0;
-    this.isAnswered = false;
+    this.isAnswered = false; // to this search
     this.error = "";
     /** @type {Map<number, Card[] | null>} page → its cards, null while they are under way */
     this.pages = new Map();
@@ -26,6 +26,7 @@ export class FoundList {
   /** @param {string} query */
   search(query) {
     this.query = query;
+    this.isAnswered = false;
     this.pages = new Map();
     void this.#fetch(0);
   }

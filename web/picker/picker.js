@@ -44,7 +44,8 @@ class Picker {
     this.id = `lora-rack-picker-${++lastPicker}`;
     this.here = 0;
     this.typing = 0;
-    this.found = new FoundList(server, () => this.draw());
+    this.choosesFirst = false; // Enter came before the answer did
+    this.found = new FoundList(server, () => this.#answered());
     /** @type {Map<number, Item>} place → its element */
     this.items = new Map();
     this.field = element("input", {
@@ -91,8 +92,17 @@ class Picker {
     setText(this.state, found.error || (found.total || !found.isAnswered ? foundText(found.total) : nothing));
   }
 
+  #answered() {
+    this.draw();
+    if (this.choosesFirst && this.found.isAnswered && this.found.query === this.field.value) {
+      this.choosesFirst = false;
+      this.#choose(0);
+    }
+  }
+
   #typed() {
     clearTimeout(this.typing);
+    this.choosesFirst = false;
     this.typing = window.setTimeout(() => {
       this.here = 0;
       this.list.scrollTop = 0;
@@ -106,7 +116,7 @@ class Picker {
     /** @type {Record<string, number>} */
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: inSight, PageUp: -inSight };
     if (event.key in steps) this.#goTo(this.here + steps[event.key], true);
-    else if (event.key === "Enter") this.#choose(this.here);
+    else if (event.key === "Enter") this.#enter();
     else return;
     event.preventDefault();
   }
@@ -119,6 +129,11 @@ class Picker {
     if (scrolls && top < list.scrollTop) list.scrollTop = top;
     if (scrolls && top + ITEM_PX > list.scrollTop + list.clientHeight) list.scrollTop = top + ITEM_PX - list.clientHeight;
     this.draw();
+  }
+
+  #enter() {
+    if (this.found.isAnswered && this.found.query === this.field.value) this.#choose(this.here);
+    else this.choosesFirst = true;
   }
 
   /** @param {number} place */

@@ -1,6 +1,6 @@
 // A rack on the screen: its bar, its rows, its text. Draws what the editor holds and hands on what a person does.
 
-import { button, element, setAttribute, setText } from "../parts/dom.js";
+import { button, captureWheel, element, setAttribute, setText } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
 import { openInspector } from "../picker/inspector.js";
 import { openPicker } from "../picker/picker.js";
@@ -61,6 +61,13 @@ export class RackView {
       ? this.list.lastElementChild.offsetTop + this.list.lastElementChild.offsetHeight - this.list.offsetTop
       : rows;
     return Math.min(MAX_OWN_HEIGHT_PX, BAR_PX + this.notice.offsetHeight + measured + LIST_PADDING_PX);
+  }
+
+  /** Once the page has laid the rack out: whether it has more to scroll to. */
+  laidOut() {
+    for (const scroller of [this.list, this.area]) {
+      captureWheel(scroller, scroller.scrollHeight > scroller.clientHeight + 1);
+    }
   }
 
   draw() {

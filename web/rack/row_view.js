@@ -36,6 +36,9 @@ export class EntryView {
     this.isOpen = false;
     /** @type {boolean | null} what a person chose; null: as the strengths are */
     this.showsClip = null;
+    this.shown = "";
+    /** @type {FileOfRow | undefined} */
+    this.shownFile = undefined;
     const stem = stemOf(row.name);
     this.model = this.#makeFader(stem, false);
     this.clip = this.#makeFader(stem, true);
@@ -70,6 +73,7 @@ export class EntryView {
    * @param {FileOfRow | undefined} file
    */
   show(row, file) {
+    if (!this.#isNews(row, file)) return;
     const { card = null, problem = null } = file ?? {};
     this.thumbnail.show(card?.name ?? row.name, card);
     const title = card?.title || stemOf(row.name);
@@ -88,6 +92,21 @@ export class EntryView {
     this.#showMarks(row);
     this.#showProblem(row, card, problem);
     this.#showDetails(row, card, isSeparate);
+  }
+
+  /**
+   * Whether there is anything to draw: a rack of hundreds is told to at every step of a fader.
+   *
+   * @param {Row} row
+   * @param {FileOfRow | undefined} file
+   */
+  #isNews(row, file) {
+    const solo = this.editor.rows.solo?.id === row.id;
+    const shown = JSON.stringify([{ ...row, text: "", stale: false }, this.isOpen, this.showsClip, solo]);
+    if (this.shown === shown && this.shownFile === file) return false;
+    this.shown = shown;
+    this.shownFile = file;
+    return true;
   }
 
   /** @param {Row} row */
@@ -225,7 +244,10 @@ export class EntryView {
   #setWindow(field, input) {
     const row = this.editor.rows.find(this.id);
     const value = readNumber(input.value.replace("%", ""));
-    if (!row || value === null) return this.editor.draw();
+    if (!row || value === null) {
+      input.value = showNumber(row?.[field] ?? 0);
+      return undefined;
+    }
     const fraction = cleanFraction(input.value.includes("%") ? value / 100 : value);
     const start = field === "start" ? fraction : Math.min(row.start, fraction);
     const stop = field === "stop" ? fraction : Math.max(row.stop, fraction);

@@ -18,12 +18,17 @@ export interface Widget {
   serializeValue?: () => Promise<string>;
 }
 
+export interface Graph {
+  setDirtyCanvas(foreground: boolean, background: boolean): void;
+}
+
 export interface LGraphNode {
+  id: number | string;
   comfyClass?: string;
   widgets?: Widget[];
   inputs?: { name: string; link: number | null | undefined }[];
   size: [number, number];
-  graph?: { setDirtyCanvas(foreground: boolean, background: boolean): void } | null;
+  graph?: Graph | null;
   computeSize(): [number, number];
   setSize(size: [number, number]): void;
   addDOMWidget(name: string, type: string, element: HTMLElement, options: object): Widget;
@@ -39,5 +44,6 @@ interface ChangeTracker {
 
 export const app: {
   registerExtension(extension: { name: string; init?(): void; nodeCreated?(node: LGraphNode): void }): void;
+  canvas?: { graph?: Graph | null };
   extensionManager?: { workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker } } };
 };
