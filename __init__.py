@@ -1,5 +1,6 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
+from .nodes import routes
 from .nodes.blocks import LoraRackBlocks
 from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
@@ -26,4 +27,8 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackBlocks": "LoRA Block Weights",
 }
 
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS"]
+WEB_DIRECTORY = "./web"
+
+routes.register()
+
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]

@@ -24,7 +24,7 @@ from .hashes import sha256
 from .key_map import KeyMap, Target
 from .key_maps import Checkpoint, Place, read_layout
 from .partial import PartialLora
-from .patch import ForeignStep, Match, Step, family_in, fuse, match
+from .patch import ForeignStep, Match, Step, family_in, fuse, match, require_blocks
 from .stack import Entry, Stack
 from .stream import Form, TensorReader, header_bytes, replacing, total_size, write_tensor
 from .verdict import Verdict
@@ -106,7 +106,8 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     """Match a stack, entry by entry with its file, against a checkpoint.
 
     Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
-    checkpoint, RackError for what cannot be changed where it lies.
+    checkpoint, BadBlockText for blocks the checkpoint does not have, RackError for what cannot be changed
+    where it lies.
     """
     for entry in entries:
         if entry.has_window:
@@ -124,6 +125,8 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
         made_for = family_of_file(lora.metadata, lora.outline.widths)
         verdicts.append(Verdict(entry, lora.outline, model, clip, made_for, families[0], families[1]))
         verdicts[-1].require_effect()
+    if model_map:
+        require_blocks(entries, model_map)
     uses: dict[str, dict[Place, list[_Use]]] = {}
     for index, verdict in enumerate(verdicts):
         entry = verdict.entry

@@ -71,15 +71,21 @@ class BadBlockText(RackError):
     """Block weights that cannot be read, or that mean nothing in a model.
 
     `which` is the text ("blocks" or "elements"), `position` the offset of the place in it, counted from 0.
+    `entry` names the LoRA where it is one of several.
     """
 
-    def __init__(self, which: str, position: int, found: str, expected: str) -> None:
+    def __init__(self, which: str, position: int, found: str, expected: str, entry: str = "") -> None:
         self.which = which
         self.position = position
         self.found = found
         self.expected = expected
         name = "block weights" if which == "blocks" else "element weights"
-        super().__init__(f"{name}, character {position + 1}: found {found}, expected {expected}")
+        whose = f"{entry}: " if entry else ""
+        super().__init__(f"{whose}{name}, character {position + 1}: found {found}, expected {expected}")
+
+    def of(self, entry: str) -> BadBlockText:
+        """The same error with the name of the LoRA whose weights they are."""
+        return BadBlockText(self.which, self.position, self.found, self.expected, entry)
 
 
 class UnresolvedLora(RackError):

@@ -8,7 +8,7 @@ and a changed strength or block weight only changes the numbers that scale the r
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,9 +20,10 @@ from .adapters import Adapter
 from .adapters.low_rank import LowRank, LowRankRun, join
 from .adapters.padded import Padded
 from .blocks import Family, family_of
-from .errors import ShapeMismatch
+from .errors import BadBlockText, ShapeMismatch
 from .key_map import KeyMap, Target
 from .lora import Lora
+from .stack import Entry
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,16 @@ def family_in(key_map: KeyMap) -> Family:
         shapes = {**dict.fromkeys(key_map.packed, ()), **key_map.shapes}
         known = _FAMILIES[key_map] = family_of(shapes)
     return known
+
+
+def require_blocks(entries: Iterable[Entry], key_map: KeyMap) -> None:
+    """Raises BadBlockText, with the entry's name, for block weights that mean nothing in a model."""
+    for entry in entries:
+        if not entry.blocks.is_neutral:
+            try:
+                entry.blocks.at(family_in(key_map))
+            except BadBlockText as bad:
+                raise bad.of(entry.name) from None
 
 
 def blocks_present(found: Match, family: Family) -> tuple[str, ...]:

@@ -141,4 +141,5 @@ class LoraRackApply:
         entries = host.resolve_active(from_wire(stack))
         applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
         outputs = (applied.model, applied.clip, applied.report)
-        return {"ui": {"text": [applied.report]}, "result": outputs}
+        verdicts = [verdict.as_json() for verdict in applied.verdicts]
+        return {"ui": {"text": [applied.report], "lora_rack": verdicts}, "result": outputs}

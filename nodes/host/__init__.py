@@ -3,12 +3,15 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
-from .files import embedding_names, words_of
+from .files import embedding_names, metadata_of, words_of
 from .inspecting import Inspected, inspect_lora
 from .library import (
     check,
     facts,
+    facts_of,
     fingerprint,
+    listed_paths,
+    look_up,
     lora_names,
     lora_path,
     resolve_active,
@@ -23,10 +26,14 @@ __all__ = [
     "check",
     "embedding_names",
     "facts",
+    "facts_of",
     "fingerprint",
     "inspect_lora",
+    "listed_paths",
+    "look_up",
     "lora_names",
     "lora_path",
+    "metadata_of",
     "resolve_active",
     "resolve_name",
     "words_of",

@@ -63,10 +63,11 @@ def embedding_names() -> list[str]:
 def words_of(reference: Reference) -> str:
     """The trigger words of a LoRA, joined as a prompt would hold them. Raises UnresolvedLora."""
     path = lora_path(reference)
-    return ", ".join(trigger_words(path, _metadata(path)))
+    return ", ".join(trigger_words(path, metadata_of(path)))
 
 
-def _metadata(path: Path) -> Mapping[str, str]:
+def metadata_of(path: Path) -> Mapping[str, str]:
+    """What a file says about itself; empty where its format has no place for that. Raises FileError."""
     if path.suffix.lower() != ".safetensors":
         return {}
     return CACHE.get(("header", Stamp.of(path)), lambda: read_header(path)).metadata

@@ -46,11 +46,16 @@ def resolve_name(reference: Reference) -> str:
     return _library().find(name, hash, progress=_Bar())
 
 
+def look_up(reference: Reference) -> str:
+    """As `resolve_name`, with little reading: raises SearchUnfinished where that does not suffice."""
+    name, hash = _parts(reference)
+    return _library().find(name, hash, _WHILE_THE_PAGE_WAITS)
+
+
 def check(reference: Reference) -> None:
     """Raises UnresolvedLora for what means no file, as far as that shows without much reading."""
-    name, hash = _parts(reference)
     try:
-        _library().find(name, hash, _WHILE_THE_PAGE_WAITS)
+        look_up(reference)
     except SearchUnfinished:
         return  # resolve_name answers when the workflow runs
 
@@ -73,6 +78,21 @@ def resolve_active(entries: Iterable[Entry]) -> list[Entry]:
 def lora_path(reference: Reference) -> Path:
     """Where a LoRA lies. Raises UnresolvedLora."""
     return Path(folder_paths.get_full_path_or_raise("loras", resolve_name(reference)))
+
+
+def listed_paths(names: Iterable[str]) -> dict[str, Path]:
+    """Where LoRAs lie, for those of `names` that the host lists under exactly this name.
+
+    Names from outside go through here: what is not listed never becomes a path.
+    """
+    listed = frozenset(lora_names())
+    places = ((name, _path_of(name)) for name in names if name in listed)
+    return {name: path for name, path in places if path is not None}
+
+
+def facts_of(paths: Iterable[Path]) -> Mapping[Path, FileFacts]:
+    """What is known of files that exist."""
+    return INDEX.facts_of([*paths])
 
 
 def fingerprint(references: Sequence[Reference]) -> str:

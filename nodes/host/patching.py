@@ -19,7 +19,7 @@ from ...lora_core.errors import BrokenFile
 from ...lora_core.key_map import KeyMap, Target
 from ...lora_core.live import Plan, within_windows
 from ...lora_core.modes import Way, choose_ways
-from ...lora_core.patch import Foreign, ForeignStep, Match, Step, family_in, fuse, match
+from ...lora_core.patch import Foreign, ForeignStep, Match, Step, family_in, fuse, match, require_blocks
 from ...lora_core.stack import Entry
 from ...lora_core.verdict import Verdict, report
 from .files import CACHE, Loaded, load
@@ -36,6 +36,7 @@ class Applied:
     model: Any
     clip: Any
     report: str
+    verdicts: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ def apply_stack(
 
     `mode` says how the model is changed: merged into its weights, live in the forward pass, or auto, merged
     but for what merging cannot do. A text encoder is always merged. Files are read and judged before anything
-    is patched, so an error leaves nothing half done. Raises UnresolvedLora, FileError, BadMode, NotLive, or
-    with `require_effect` FitError for an entry that does not fit.
+    is patched, so an error leaves nothing half done. Raises UnresolvedLora, FileError, BadBlockText, BadMode,
+    NotLive, or with `require_effect` FitError for an entry that does not fit.
     """
     active = [entry for entry in entries if entry.is_active and entry.start < entry.stop]
     model_names = model_map(model) if model is not None else None
@@ -75,6 +76,7 @@ def apply_stack(
         if require_effect:
             verdict.require_effect()
     if model_names is not None:
+        require_blocks(active, model_names)
         used = [(place, v) for place, v in enumerate(verdicts) if v.model and v.entry.strength_model]
         ways = _ways(mode, model, model_names, [v for _, v in used])
         model = _changed(model, model_names, [v for _, v in used], ways)
@@ -83,7 +85,7 @@ def apply_stack(
     if clip_names is not None:
         uses = [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip]
         clip = _patched(clip, clip_names, uses)
-    return Applied(model, clip, report(verdicts, CACHE.use, entries))
+    return Applied(model, clip, report(verdicts, CACHE.use, entries), tuple(verdicts))
 
 
 def _ways(mode: str, model: Any, key_map: KeyMap, verdicts: Sequence[Verdict]) -> list[Way]:

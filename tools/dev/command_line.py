@@ -18,6 +18,8 @@ Everything set-up makes lands in the git-ignored folder .rack; delete it to star
 environment:
   RACK_HOST=DIR      use this ComfyUI checkout instead of the embedded one
   RACK_PYTHON=PATH   use this interpreter (with torch and that checkout's requirements) instead
+  RACK_CHROMIUM=PATH use this browser in the browser ring
+  RACK_NO_BROWSER=1  leave the browser ring out
 """
 
 

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.dev.base_folder import link_folder
+from tools.dev.chromium import chromium, is_left_out
 from tools.dev.interpreters import clean_environment
 from tools.dev.layout import Layout
 from tools.dev.setup import Need, Ready, set_up
+from tools.dev.steps import StepFailed, describe
+from tools.dev.typescript import type_check_command
 
 NO_TESTS_COLLECTED = 5
 
@@ -45,7 +48,7 @@ class Run:
     def root(self) -> Path:
         return self.ready.layout.root
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, **extra: str) -> dict[str, str]:
         """What every test process sees: the tools first, and where the host and the pack are."""
         host = self.ready.host
         return clean_environment(
@@ -54,12 +57,12 @@ class Run:
             RACK_HOST_DIR=str(host.source),
             RACK_BASE_DIR=str(self.ready.layout.base),
             RACK_CPU="0" if host.has_accelerator else "1",
+            **extra,
         )
 
-    def call(self, command: Sequence[str | Path], cwd: Path) -> int:
-        return subprocess.run(
-            [str(word) for word in command], cwd=cwd, env=self.environment(), check=False
-        ).returncode
+    def call(self, command: Sequence[str | Path], cwd: Path, **extra: str) -> int:
+        words, environment = [str(word) for word in command], self.environment(**extra)
+        return subprocess.run(words, cwd=cwd, env=environment, check=False).returncode
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,12 @@ def _types(run: Run) -> Counts:
         command, cwd=run.root, env=run.environment(), capture_output=True, text=True, check=False
     )
     print((answer.stdout + answer.stderr).replace(f"{run.ready.layout.shown(link)}{os.sep}", "").rstrip())
-    return _one(answer.returncode)
+    return _one(answer.returncode) + _page_types(run)
+
+
+def _page_types(run: Run) -> Counts:
+    assert run.ready.tools is not None
+    return _one(run.call(type_check_command(run.ready.layout, run.ready.tools), run.root))
 
 
 def _one(status: int) -> Counts:
@@ -108,7 +116,19 @@ def _api(run: Run) -> Counts:
     return _pytest(run, "api", run.root)
 
 
-def _pytest(run: Run, ring: str, cwd: Path) -> Counts:
+def _browser(run: Run) -> Counts:
+    if is_left_out():
+        print("RACK_NO_BROWSER=1: no browser is driven")
+        return Counts(skipped=1)
+    try:
+        driven = chromium(run.ready.layout)
+    except StepFailed as failure:
+        print(describe("chromium", failure, run.ready.layout))
+        return Counts(failed=1)
+    return _pytest(run, "browser", run.root, RACK_CHROMIUM=str(driven))
+
+
+def _pytest(run: Run, ring: str, cwd: Path, **extra: str) -> Counts:
     """Run one folder of tests; counts come from its JUnit report, so a crash without one is a failure."""
     folder = run.root / "tests" / ring
     if not any(folder.rglob("test_*.py")):
@@ -122,7 +142,7 @@ def _pytest(run: Run, ring: str, cwd: Path) -> Counts:
     if cwd != run.root:
         # The paths in pyproject's addopts are meant from the root.
         command += ["-o", "addopts=", f"--confcutdir={run.root / 'tests'}"]
-    status = run.call(command, cwd)
+    status = run.call(command, cwd, **extra)
     counts = read_report(report)
     if status == NO_TESTS_COLLECTED and run.pytest_arguments:
         print("(no test of this ring is meant by the pytest arguments)")
@@ -145,10 +165,11 @@ def read_report(report: Path) -> Counts:
 
 RINGS = (
     Ring("lint", _lint),
-    Ring("types", _types),
+    Ring("types", _types, (Need.TOOLS, Need.TYPESCRIPT)),
     Ring("unit", _unit),
     Ring("host", _host, (Need.TOOLS, Need.BASE)),
     Ring("api", _api, (Need.TOOLS, Need.BASE, Need.PROMPTS)),
+    Ring("browser", _browser, (Need.TOOLS, Need.BASE, Need.PROMPTS)),
 )
 
 

@@ -13,12 +13,14 @@ from tools.dev.host_source import host_source_step
 from tools.dev.interpreters import Interpreter, ask, remember, remembered
 from tools.dev.layout import Layout, venv_python
 from tools.dev.steps import ProgressLine, Step, StepFailed, describe, run_steps
+from tools.dev.typescript import typescript_step
 
 
 class Need(Enum):
     """The parts a command may ask for beyond the host itself."""
 
     TOOLS = auto()  # pytest and the other test tools
+    TYPESCRIPT = auto()  # the type checker of the page's modules; asked for along with TOOLS
     BASE = auto()  # a folder the host can work in
     PROMPTS = auto()  # the text encoder of the demo model
 
@@ -82,6 +84,8 @@ def set_up(layout: Layout, *needs: Need) -> Ready:
     steps += [_device_step(layout, choice)]
     if Need.TOOLS in needs:
         steps += [_tools_step(layout, choice.python)]
+    if Need.TYPESCRIPT in needs:
+        steps += [typescript_step(layout, lambda: tools_folder(layout, _said(choice.python, layout).python))]
     if Need.BASE in needs:
         steps += [base_step(layout)]
     if Need.PROMPTS in needs:

@@ -1,0 +1,102 @@
+"""The browser ring: the real page in a real Chromium, in the classic rendering and in Nodes 2.0."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lora_folder import write_many, write_styles
+from playwright.sync_api import Browser, Page, sync_playwright
+from workbench import Workbench
+
+from tools.dev.base_folder import TEXT_ENCODER, prepare_base
+from tools.dev.host_client import HostClient
+from tools.dev.host_server import HostServer
+from tools.dev.layout import PACK, this_checkout
+
+PICTURES = this_checkout().root / "out" / "browser"
+LIBRARY = 5000
+RENDERINGS = ("classic", "nodes2")
+THEMES = ("dark", "light")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the host: the demo's models, a few LoRAs with everything, and a library of thousands."""
+    folder = prepare_base(tmp_path_factory.mktemp("base"), this_checkout())
+    encoder = Path(os.environ["RACK_BASE_DIR"]) / "models" / "text_encoders" / TEXT_ENCODER
+    (folder / "models" / "text_encoders" / TEXT_ENCODER).symlink_to(encoder)
+    write_styles(folder / "models" / "loras")
+    write_many(folder / "models" / "loras", LIBRARY)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostServer]:
+    log = tmp_path_factory.mktemp("log") / "host.log"
+    with HostServer.from_environment(log, base=base, arguments=["--whitelist-custom-nodes", PACK]) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: HostServer) -> HostClient:
+    return HostClient(server.address)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    arguments = ["--disable-gpu"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        arguments.append("--no-sandbox")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ["RACK_CHROMIUM"], args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=RENDERINGS)
+def rendering(request: pytest.FixtureRequest) -> str:
+    """How the page draws nodes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def theme() -> str:
+    """The page's colours; a test that looks at both gives this as a parameter."""
+    return "dark"
+
+
+@pytest.fixture(scope="session")
+def open_benches(chromium: Browser) -> Iterator[dict[tuple[str, str], Workbench]]:
+    """Pages by rendering and theme: opening one takes longer than most tests."""
+    benches: dict[tuple[str, str], Workbench] = {}
+    yield benches
+    for bench in benches.values():
+        bench.page.context.close()
+
+
+@pytest.fixture
+def bench(
+    chromium: Browser,
+    server: HostServer,
+    open_benches: dict[tuple[str, str], Workbench],
+    rendering: str,
+    theme: str,
+) -> Iterator[Workbench]:
+    """An empty graph in the page. An error of ours in the console fails the test that caused it."""
+    look = rendering, theme
+    if look not in open_benches or open_benches[look].is_spent:
+        open_benches[look] = Workbench.new(chromium, HostClient(server.address), PICTURES)
+        open_benches[look].open(server.url, rendering, theme)
+    bench = open_benches[look]
+    bench.clear()
+    bench.errors.clear()
+    yield bench
+    assert bench.errors == []
+
+
+@pytest.fixture
+def page(bench: Workbench) -> Page:
+    return bench.page

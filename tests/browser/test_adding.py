@@ -1,0 +1,170 @@
+"""How LoRAs come into a rack: searched for, pasted, dropped; and what shows of files that are not there."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image, PngImagePlugin
+from playwright.sync_api import expect
+from workbench import Rack, Workbench
+
+INK, OIL = "styles/ink_wash", "styles/oil_paint"
+
+_PASTE = """(rack, text) => {
+    const data = new DataTransfer();
+    data.setData("text/plain", text);
+    rack.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
+_DROP = """(rack, [name, bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], name));
+    for (const kind of ["dragover", "drop"]) {
+        rack.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+    }
+}"""
+
+
+def _drop(rack: Rack, name: str, content: bytes) -> None:
+    rack.element.evaluate(_DROP, [name, list(content)])
+
+
+def _png(**texts: str) -> bytes:
+    fields = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        fields.add_text(name, text)
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "PNG", pnginfo=fields)
+    return out.getvalue()
+
+
+def test_a_lora_is_found_among_thousands_and_added(bench: Workbench) -> None:
+    rack = bench.add_rack("")
+    picker = rack.open_picker()
+    expect(picker.get_by_role("option").nth(3)).not_to_have_attribute("aria-busy", "")
+    picker.get_by_role("combobox").fill("styl 4217")
+    expect(picker.get_by_role("option").first).to_contain_text("style_4217")
+    picker.get_by_role("combobox").press("Enter")
+    rack.holds("<lora:library/shelf_42/style_4217:1>")
+    expect(picker.get_by_role("option").first).to_contain_text("in the rack")
+    picker.get_by_role("combobox").fill("ink wash")
+    expect(picker.get_by_role("option").first).to_contain_text("ink_wash")
+    picker.get_by_role("option").first.click()
+    rack.holds("<lora:library/shelf_42/style_4217:1>", f"<lora:{INK}:1>")
+
+
+def test_a_hasty_enter_takes_what_was_typed_not_what_was_shown(bench: Workbench) -> None:
+    rack = bench.add_rack("")
+    picker = rack.open_picker()
+    expect(picker.get_by_role("option").nth(3)).to_be_visible()
+    bench.page.keyboard.type("ink wash")
+    bench.page.keyboard.press("Enter")
+    rack.holds(f"<lora:{INK}:1>")
+
+
+def test_the_list_of_thousands_holds_few_elements_and_scrolls_to_its_end(bench: Workbench) -> None:
+    rack = bench.add_rack("")
+    start = time.monotonic()
+    picker = rack.open_picker()
+    expect(picker.get_by_role("option").nth(3)).to_contain_text("add_saturation")
+    expect(picker.get_by_role("status")).to_contain_text("LoRAs")
+    assert time.monotonic() - start < 5
+    listed = picker.get_by_role("listbox")
+    listed.evaluate("(list) => { list.scrollTop = list.scrollHeight; }")
+    expect(picker.get_by_role("option").last).to_contain_text("oil_paint")
+    assert picker.get_by_role("option").count() < 40
+
+
+def test_trigger_words_and_families_are_searched(bench: Workbench) -> None:
+    rack = bench.add_rack("")
+    picker = rack.open_picker()
+    for typed in ("monochrome", "ink stable diffusion 1"):
+        picker.get_by_role("combobox").fill("")
+
+        def first(typed: str = typed) -> bool:
+            # What is written beside files is read in the background.
+            picker.get_by_role("combobox").fill(typed + " ")
+            picker.get_by_role("combobox").fill(typed)
+            bench.page.wait_for_timeout(300)
+            return picker.get_by_role("option").count() > 0
+
+        bench.eventually(first, True)
+        expect(picker.get_by_role("option").first).to_contain_text("ink_wash")
+
+
+def test_pasted_tags_become_rows_whatever_is_around_them(bench: Workbench) -> None:
+    rack = bench.add_rack(f"<lora:{OIL}:1>")
+    rack.element.evaluate(_PASTE, f"a lake, (misty:1.2), <lora:{INK}:0.7>, dawn")
+    rack.holds(f"<lora:{OIL}:1>", f"<lora:{INK}:0.7>")
+    rack.element.evaluate(_PASTE, "nothing of the kind")
+    expect(rack.element.get_by_role("alert")).to_contain_text("no LoRA tags")
+    rack.holds(f"<lora:{OIL}:1>", f"<lora:{INK}:0.7>")
+
+
+def test_a_bad_tag_is_not_pasted_and_the_reason_is_said(bench: Workbench) -> None:
+    rack = bench.add_rack(f"<lora:{OIL}:1>")
+    rack.element.evaluate(_PASTE, f"<lora:{INK}:much>")
+    expect(rack.element.get_by_role("alert")).to_contain_text("expected a number")
+    rack.holds(f"<lora:{OIL}:1>")
+
+
+def test_pictures_and_workflows_bring_their_loras(bench: Workbench) -> None:
+    rack = bench.add_rack("")
+    parameters = f"a lake <lora:{INK}:0.7>\nNegative prompt: blurry\nSteps: 20"
+    _drop(rack, "a1111.png", _png(parameters=parameters))
+    rack.holds(f"<lora:{INK}:0.7>")
+    loader = {
+        "lora_name": f"{OIL}.safetensors",
+        "strength_model": 0.5,
+        "strength_clip": 0.25,
+        "model": ["1", 0],
+    }
+    _drop(rack, "comfy.png", _png(prompt=json.dumps({"2": {"class_type": "LoraLoader", "inputs": loader}})))
+    rack.holds(f"<lora:{INK}:0.7>", f"<lora:{OIL}.safetensors:unet=0.5:te=0.25>")
+    workflow = {"nodes": [{"type": "LoraRackStack", "widgets_values": [f"<lora:{INK}:2>"]}]}
+    _drop(rack, "workflow.json", json.dumps(workflow).encode())
+    rack.holds(f"<lora:{INK}:0.7>", f"<lora:{OIL}.safetensors:unet=0.5:te=0.25>", f"<lora:{INK}:2>")
+    _drop(rack, "plain.png", _png())
+    expect(rack.element.get_by_role("alert")).to_contain_text("No LoRA is named in this file")
+
+
+@pytest.mark.parametrize("name", ["twice", "ink_wsh"])
+def test_a_row_without_a_file_says_so_at_once_and_offers_candidates(bench: Workbench, name: str) -> None:
+    rack = bench.add_rack(f"<lora:{name}:0.8>")
+    wanted = "a/twice" if name == "twice" else INK
+    rack.row(name).get_by_role("button", name=f"{wanted}.safetensors").click()
+    rack.holds(f"<lora:{wanted}:0.8>")
+    row = rack.row(wanted.rpartition("/")[2])
+    expect(row.get_by_role("slider")).to_be_visible()
+    expect(row).not_to_contain_text("No file")
+    expect(row).not_to_contain_text("Which is meant")
+
+
+def test_a_file_put_there_later_is_found_after_a_refresh(bench: Workbench, base: Path) -> None:
+    from lora_folder import write_lora
+
+    path = base / "models" / "loras" / "late_arrival.safetensors"
+    path.unlink(missing_ok=True)
+    rack = bench.add_rack("<lora:late_arrival:1>")
+    expect(rack.row("late_arrival")).to_contain_text("No file of this name is here")
+    write_lora(path)
+    bench.page.evaluate("() => app.refreshComboInNodes()")
+    expect(rack.row("late_arrival")).not_to_contain_text("No file of this name is here")
+
+
+def test_markup_in_names_words_and_titles_is_text(bench: Workbench) -> None:
+    rack = bench.add_rack("<lora:hostile:1>")
+    expect(rack.row("hostile")).to_contain_text("<img src=x onerror=window.hacked=1>")
+    rack.row("hostile").get_by_role("button", name="<img src=x").first.click()
+    rack.menu("hostile", "Inspect the file")
+    inspector = bench.page.get_by_role("dialog", name="Inspect the file")
+    expect(inspector).to_contain_text("<img src=x onerror=window.hacked=1>")
+    bench.page.keyboard.press("Escape")
+    picker = rack.open_picker()
+    picker.get_by_role("combobox").fill("hostile")
+    expect(picker.get_by_role("option").first).to_contain_text("<img src=x")
+    assert bench.page.evaluate("window.hacked") is None
+    assert bench.page.locator(".lora-rack-theme img[src='x']").count() == 0

@@ -1,0 +1,187 @@
+"""The page as these tests handle it: what a person does, and what the graph holds afterwards."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, expect
+
+from tools.dev.host_client import HostClient
+from tools.dev.layout import PACK
+
+_SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.Graph.CanvasMenu": False,
+    "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "Comfy.Validation.Workflows": False,
+}
+_NEW_RACK = """([text, x, y]) => {
+    const node = LiteGraph.createNode("LoraRackStack");
+    node.pos = [x, y];
+    app.graph.add(node);
+    if (text !== null) node.widgets[0].value = text;
+    app.canvas.setDirty(true, true);
+    return String(node.id);
+}"""
+
+
+@dataclass
+class Workbench:
+    """One open page of the host."""
+
+    page: Page
+    client: HostClient
+    pictures: Path
+    errors: list[str] = field(default_factory=list)
+    is_spent: bool = False  # a test left it in a state no other should begin with
+
+    @classmethod
+    def new(cls, browser: Browser, client: HostClient, pictures: Path) -> Workbench:
+        """A page of its own, with nothing in it yet."""
+        permissions = ["clipboard-read", "clipboard-write"]
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 900}, permissions=permissions, locale="en"
+        )
+        context.set_default_timeout(20_000)
+        return cls(context.new_page(), client, pictures)
+
+    def open(self, url: str, rendering: str, theme: str) -> None:
+        settings = {
+            **_SETTINGS,
+            "Comfy.VueNodes.Enabled": rendering == "nodes2",
+            "Comfy.ColorPalette": theme,
+        }
+        for name, value in settings.items():
+            self.client.post(f"/settings/{name}", value)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", self._page_error)
+        self.page.goto(url)
+        self.page.wait_for_function("() => Boolean(window.app?.graph && app.extensionManager)")
+        self.page.wait_for_function("() => Boolean(LiteGraph.registered_node_types.LoraRackStack)")
+        self.clear()
+
+    def clear(self) -> None:
+        """An empty graph at its natural size, nothing floating above it."""
+        self.page.keyboard.press("Escape")
+        self.page.evaluate(
+            "() => { app.graph.clear(); app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0];"
+            " app.canvas.setDirty(true, true); }"
+        )
+
+    def add_rack(self, text: str | None = None, x: int = 330, y: int = 130) -> Rack:
+        """A new rack node holding a text, or as the host makes it."""
+        node = self.page.evaluate(_NEW_RACK, [text, x, y])
+        rack = self.rack(node)
+        expect(rack.element).to_be_visible()
+        expect(rack.element).to_have_attribute("aria-busy", "false")
+        return rack
+
+    def rack(self, node: str) -> Rack:
+        """The rack of a node of the graph that is open."""
+        element = self.page.evaluate_handle(
+            "([id]) => app.canvas.graph.getNodeById(id).widgets.at(-1).element", [node]
+        ).as_element()
+        assert element is not None
+        # Elements of nodes that were there before may still lie about in the page.
+        mark = f"rack-{uuid.uuid4().hex[:8]}"
+        element.evaluate("(rack, mark) => { rack.id = mark; }", mark)
+        return Rack(self, node, self.page.locator(f"#{mark}"))
+
+    def racks(self) -> list[str]:
+        """The ids of the rack nodes in the graph that is open."""
+        found: list[str] = self.page.evaluate(
+            "() => app.canvas.graph.nodes"
+            ".filter((node) => node.comfyClass === 'LoraRackStack').map((node) => String(node.id))"
+        )
+        return found
+
+    def prompt(self) -> dict[str, Any]:
+        """What the page would queue, in the API format."""
+        found: dict[str, Any] = self.page.evaluate("async () => (await app.graphToPrompt()).output")
+        return found
+
+    def workflow(self) -> dict[str, Any]:
+        """What the page would save."""
+        found: dict[str, Any] = self.page.evaluate("() => JSON.parse(JSON.stringify(app.graph.serialize()))")
+        return found
+
+    def load(self, workflow: dict[str, Any]) -> None:
+        self.page.evaluate("async (workflow) => { await app.loadGraphData(workflow); }", workflow)
+
+    def eventually(self, question: Callable[[], Any], answer: Any) -> None:
+        """Ask until the answer is the right one."""
+        for _ in range(100):
+            found = question()
+            if found == answer:
+                return
+            self.page.wait_for_timeout(50)
+        assert question() == answer
+
+    def picture(self, name: str) -> Path:
+        """Keep what the page shows now, for eyes."""
+        self.pictures.mkdir(parents=True, exist_ok=True)
+        path = self.pictures / f"{name}.png"
+        self.page.screenshot(path=path)
+        return path
+
+    def _console(self, message: ConsoleMessage) -> None:
+        place = message.location.get("url", "")
+        is_ours = f"/{PACK}/" in (place + message.text) or "lora_rack" in (place + message.text).lower()
+        is_answer = (
+            "status of 400" in message.text
+        )  # the browser's note on a question that was answered with no
+        if message.type in ("error", "warning") and is_ours and not is_answer:
+            self.errors.append(f"{message.type}: {message.text} ({place})")
+
+    def _page_error(self, error: Error) -> None:
+        if f"/{PACK}/" in (error.stack or ""):
+            self.errors.append(f"{error.message}\n{error.stack}")
+
+
+@dataclass(frozen=True)
+class Rack:
+    """One rack in the page."""
+
+    bench: Workbench
+    node: str
+    element: Locator
+
+    @property
+    def text(self) -> str:
+        """The value of the node's widget, as the graph knows it."""
+        found: str = self.bench.page.evaluate(
+            "(id) => app.canvas.graph.getNodeById(id).widgets.find((w) => w.name === 'text').value", self.node
+        )
+        return found
+
+    def holds(self, *lines: str) -> None:
+        """Wait until the text is exactly these lines, and what would be queued is the same."""
+        self.bench.eventually(lambda: self.text, "\n".join(lines))
+        queued = self.bench.prompt()
+        assert queued[self.node]["inputs"]["text"] == "\n".join(lines)
+
+    @property
+    def rows(self) -> Locator:
+        return self.element.get_by_role("listitem")
+
+    def row(self, name: str) -> Locator:
+        return self.element.get_by_role("listitem", name=f"LoRA {name}", exact=True)
+
+    def fader(self, name: str) -> Locator:
+        return self.row(name).get_by_role("slider", name=f"Strength of {name}", exact=True)
+
+    def number(self, name: str) -> Locator:
+        return self.row(name).get_by_role("textbox", name=f"Strength of {name}, as a number")
+
+    def menu(self, name: str, item: str) -> None:
+        """Choose from the menu of a row."""
+        self.row(name).get_by_role("button", name=f"More: {name}").click()
+        self.bench.page.get_by_role("menuitem", name=item).click()
+
+    def open_picker(self) -> Locator:
+        self.element.get_by_role("button", name="Add LoRA").click()
+        return self.bench.page.get_by_role("dialog", name="Add LoRA")

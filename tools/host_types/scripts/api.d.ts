@@ -1,0 +1,6 @@
+// What web/extension.js uses of the host's page (scripts/api.js), and nothing more.
+
+export const api: {
+  fetchApi(path: string, options?: RequestInit): Promise<Response>;
+  apiURL(path: string): string;
+};

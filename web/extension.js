@@ -1,0 +1,186 @@
+// The one module that knows the host: it puts a rack into the node and passes its value back and forth.
+
+import { api } from "../../scripts/api.js";
+import { app } from "../../scripts/app.js";
+import { RackEditor } from "./rack/editor.js";
+import { RackView } from "./rack/rack_view.js";
+import { Server } from "./server.js";
+
+/** @typedef {import("../../scripts/app.js").LGraphNode} LGraphNode @typedef {import("../../scripts/app.js").Widget} Widget */
+
+const STACK_NODE = "LoraRackStack";
+const APPLY_NODE = "LoraRackApply";
+const STACK_TYPE = "LORA_STACK";
+const TEXT_WIDGET = "text";
+const RACK_WIDGET = "lora_rack";
+const MIN_WIDTH_PX = 420;
+
+/** @type {WeakMap<LGraphNode, RackEditor>} */
+const racks = new WeakMap();
+
+const server = new Server((path, options) => api.fetchApi(path, options), (path) => api.apiURL(path));
+
+app.registerExtension({
+  name: "LoraRack",
+  init() {
+    const href = new URL("./style.css", import.meta.url).href;
+    document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+  },
+  nodeCreated(node) {
+    if (node.comfyClass === STACK_NODE) mountRack(node);
+    if (node.comfyClass === APPLY_NODE) handOnVerdicts(node);
+  },
+});
+
+/** @param {LGraphNode} node */
+function mountRack(node) {
+  const text = node.widgets?.find((widget) => widget.name === TEXT_WIDGET);
+  if (!text) return; // the host could not make its own widget, and has said why
+  const editor = new RackEditor(server, {
+    textChanged: () => textChanged(node, text, editor.text),
+    gestureEnded: rememberForUndo,
+  }, text.value);
+  racks.set(node, editor);
+  const view = new RackView(editor);
+  keepTextIn(editor, text);
+  hide(text);
+  const widget = node.addDOMWidget(RACK_WIDGET, RACK_WIDGET, view.element, {
+    serialize: false, // not in the prompt
+    hideOnZoom: false,
+    margin: 6,
+    getMinHeight: () => view.wantedHeight,
+  });
+  widget.serialize = false; // not in the workflow
+  followHeight(node, view);
+  followWires(node, editor, view);
+  node.refreshComboInNode = () => void editor.refresh(); // the host calls it when the lists of files are new
+  node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
+}
+
+/**
+ * Make the editor the keeper of the widget's value. The host reads and writes it through these two functions,
+ * whoever asks: a workflow, an undo, a subgraph's promoted widget, another extension.
+ *
+ * @param {RackEditor} editor
+ * @param {Widget} text
+ */
+function keepTextIn(editor, text) {
+  const { setValue } = text.options;
+  editor.setText(text.value);
+  text.options.getValue = () => editor.text;
+  text.options.setValue = (value) => {
+    setValue?.(value); // the host's own text box goes on showing the same
+    editor.setText(String(value ?? ""));
+  };
+  text.serializeValue = async () => {
+    await editor.settled();
+    return editor.text;
+  };
+}
+
+/** @param {Widget} widget */
+function hide(widget) {
+  widget.hidden = true; // the classic rendering
+  widget.options.hidden = true; // the new one
+  widget.computeLayoutSize = () => ({ minHeight: 0, maxHeight: 0, minWidth: 0 }); // the classic one keeps room
+}
+
+/** @param {LGraphNode} node @param {Widget} text @param {string} value */
+function textChanged(node, text, value) {
+  if (text.element instanceof HTMLTextAreaElement) text.element.value = value;
+  text.callback?.(value);
+  node.graph?.setDirtyCanvas(true, true);
+}
+
+function rememberForUndo() {
+  const tracker = app.extensionManager?.workflow?.activeWorkflow?.changeTracker;
+  (tracker?.captureCanvasState ?? tracker?.checkState)?.call(tracker);
+}
+
+/**
+ * Let the node follow the number of rows until a person gives it another height.
+ *
+ * @param {LGraphNode} node
+ * @param {RackView} view
+ */
+function followHeight(node, view) {
+  let fitted = 0;
+  const fit = () => {
+    takePlace(node, view.element);
+    view.laidOut();
+    view.element.style.setProperty("--rack-wanted", `${view.wantedHeight}px`);
+    const least = node.computeSize()[1];
+    const isOurs = fitted === 0 || Math.abs(node.size[1] - fitted) < 2;
+    const height = isOurs ? least : Math.max(node.size[1], least);
+    if (isOurs) fitted = height;
+    if (height !== node.size[1]) node.setSize([node.size[0], height]);
+    node.graph?.setDirtyCanvas(true, true);
+  };
+  // What a row unfolds shows its height only once the page has laid it out.
+  view.onDrawn = () => requestAnimationFrame(fit);
+  view.onDrawn();
+}
+
+/**
+ * After an undo the new rendering goes on showing the rack of the node that is gone, since the new node has the same
+ * id: put ours in its place, or edits would go nowhere.
+ *
+ * @param {LGraphNode} node
+ * @param {HTMLElement} ours
+ */
+function takePlace(node, ours) {
+  if (ours.isConnected || !node.graph || node.graph !== app.canvas?.graph) return;
+  const shown = document.querySelector(`[data-node-id="${CSS.escape(String(node.id))}"] .lora-rack`);
+  shown?.replaceWith(ours);
+}
+
+/** @param {LGraphNode} node @param {RackEditor} editor @param {RackView} view */
+function followWires(node, editor, view) {
+  const look = () => {
+    const input = node.inputs?.find((found) => found.name === TEXT_WIDGET);
+    editor.isWired = input?.link !== null && input?.link !== undefined;
+    view.draw();
+  };
+  const { onConnectionsChange, onConfigure } = node;
+  node.onConnectionsChange = function (...details) {
+    onConnectionsChange?.apply(this, details);
+    look();
+  };
+  node.onConfigure = function (...details) {
+    onConfigure?.apply(this, details);
+    look();
+  };
+}
+
+/**
+ * After a run, tell the racks whose stacks an Apply node has applied what became of their rows.
+ *
+ * @param {LGraphNode} node
+ */
+function handOnVerdicts(node) {
+  const { onExecuted } = node;
+  node.onExecuted = function (output) {
+    onExecuted?.call(this, output);
+    let verdicts = output?.lora_rack;
+    if (!Array.isArray(verdicts)) return;
+    for (const editor of racksBefore(node)) verdicts = editor.judge(verdicts);
+  };
+}
+
+/**
+ * The racks a node's stack comes from, along the wires of its graph.
+ *
+ * @param {LGraphNode} node
+ * @param {Set<LGraphNode>} [seen]
+ * @returns {RackEditor[]}
+ */
+function racksBefore(node, seen = new Set()) {
+  if (seen.has(node)) return [];
+  seen.add(node);
+  const here = racks.get(node);
+  const before = (node.inputs ?? []).flatMap(({ type, link }, place) => {
+    const origin = link != null && (type === STACK_TYPE || type === "*") ? node.getInputNode(place) : null;
+    return origin ? racksBefore(origin, seen) : [];
+  });
+  return here ? [...before, here] : before;
+}

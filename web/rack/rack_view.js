@@ -1,0 +1,315 @@
+// A rack on the screen: its bar, its rows, its text. Draws what the editor holds and hands on what a person does.
+
+import { button, captureWheel, element, setAttribute, setText } from "../parts/dom.js";
+import { openMenu } from "../parts/menu.js";
+import { openInspector } from "../picker/inspector.js";
+import { openPicker } from "../picker/picker.js";
+import { countText, movedText, TEXTS } from "../texts.js";
+import { dragRow } from "./drag.js";
+import { CommentView, EntryView, withoutExtension } from "./row_view.js";
+import { newEntry } from "./rows.js";
+
+/**
+ * @typedef {import("./editor.js").RackEditor} RackEditor
+ * @typedef {import("./rows.js").Row} Row
+ * @typedef {EntryView | CommentView} RowView
+ */
+
+const TYPING_PAUSE_MS = 250;
+const BAR_PX = 38;
+const ROW_PX = 50;
+const LIST_PADDING_PX = 8;
+const EMPTY_PX = 96;
+const MAX_OWN_HEIGHT_PX = 460;
+
+export class RackView {
+  /** @param {RackEditor} editor */
+  constructor(editor) {
+    this.editor = editor;
+    /** @type {Map<number, RowView>} */
+    this.views = new Map();
+    this.add = button(TEXTS.add, () => this.#openPicker(), { icon: "plus", text: TEXTS.add, class: "lora-rack-add" });
+    this.add.setAttribute("aria-haspopup", "dialog");
+    this.count = element("span", { class: "lora-rack-faint lora-rack-count" });
+    this.all = button(TEXTS.allOff, () => this.#toggleAll(), { text: TEXTS.allOff, class: "lora-rack-quiet" });
+    this.toggle = button(TEXTS.showText, () => this.#toggleText(), { icon: "text", class: "lora-rack-quiet" });
+    this.list = element("div", { class: "lora-rack-list", role: "list", "aria-label": TEXTS.rack });
+    this.empty = element("div", { class: "lora-rack-empty" },
+      element("strong", {}, TEXTS.emptyTitle), element("span", {}, TEXTS.emptyHint));
+    this.area = element("textarea", {
+      class: "lora-rack-text", "aria-label": TEXTS.stackText, spellcheck: "false", wrap: "off",
+      oninput: () => this.#typed(), onchange: () => this.editor.endGesture(),
+      onkeydown: (/** @type {KeyboardEvent} */ event) => event.stopPropagation(),
+    });
+    this.notice = element("div", { class: "lora-rack-notice", role: "alert" });
+    this.status = element("div", { class: "lora-rack-unseen", role: "status" });
+    this.element = this.#assemble();
+    this.typing = 0;
+    /** @type {() => void} */
+    this.onDrawn = () => {};
+    editor.draw = () => this.draw();
+    this.draw();
+  }
+
+  /** How high the rack would like to be, in pixels; beyond a height it scrolls instead. */
+  get wantedHeight() {
+    if (this.editor.showsText || this.editor.problem) return BAR_PX + 160;
+    if (this.editor.isEmpty) return BAR_PX + EMPTY_PX;
+    const rows = this.editor.rows.all.length * ROW_PX;
+    const measured = this.list.lastElementChild instanceof HTMLElement && this.list.clientHeight
+      ? this.list.lastElementChild.offsetTop + this.list.lastElementChild.offsetHeight - this.list.offsetTop
+      : rows;
+    return Math.min(MAX_OWN_HEIGHT_PX, BAR_PX + this.notice.offsetHeight + measured + LIST_PADDING_PX);
+  }
+
+  /** Once the page has laid the rack out: whether it has more to scroll to. */
+  laidOut() {
+    for (const scroller of [this.list, this.area]) {
+      captureWheel(scroller, scroller.scrollHeight > scroller.clientHeight + 1);
+    }
+  }
+
+  draw() {
+    const { editor } = this;
+    const showsText = editor.showsText || editor.problem !== null;
+    const isEmpty = !showsText && editor.isEmpty && editor.rows.all.length === 0;
+    this.element.classList.toggle("is-wired", editor.isWired);
+    this.list.hidden = showsText || isEmpty;
+    this.empty.hidden = !isEmpty;
+    this.area.hidden = !showsText;
+    setAttribute(this.toggle, "aria-pressed", showsText ? "true" : "false");
+    setAttribute(this.element, "aria-busy", editor.isReading ? "true" : "false");
+    if (showsText && this.area.value !== editor.text) this.area.value = editor.text;
+    const { entries } = editor.rows;
+    const on = entries.filter((row) => row.enabled).length;
+    setText(this.count, countText(on, entries.length));
+    this.all.hidden = entries.length < 2 || showsText;
+    setText(this.all, on ? TEXTS.allOff : TEXTS.allOn);
+    setAttribute(this.all, "aria-label", this.all.textContent);
+    this.#drawNotice();
+    if (!showsText) this.#drawRows();
+    this.onDrawn();
+  }
+
+  #drawRows() {
+    const { rows } = this.editor;
+    const left = new Set(this.views.keys());
+    let before = /** @type {Element | null} */ (null);
+    for (const row of rows.all) {
+      left.delete(row.id);
+      let view = this.views.get(row.id);
+      if (!view || view.name !== row.name) {
+        view?.element.remove();
+        const hooks = this.#hooks(row);
+        view = row.kind === "comment" ? new CommentView(row, hooks) : new EntryView(row, this.editor, hooks);
+        this.views.set(row.id, view);
+      }
+      view.show(row, this.editor.fileOf(row));
+      const wanted = before ? before.nextElementSibling : this.list.firstElementChild;
+      if (wanted !== view.element) this.list.insertBefore(view.element, wanted);
+      before = view.element;
+    }
+    for (const id of left) {
+      this.views.get(id)?.element.remove();
+      this.views.delete(id);
+    }
+  }
+
+  #drawNotice() {
+    const { problem, notice, isWired } = this.editor;
+    const texts = /** @type {Record<string, string>} */ (TEXTS);
+    const said = problem?.message || texts[notice] || notice || (isWired ? TEXTS.wired : "");
+    this.notice.hidden = said === "";
+    if (this.notice.dataset.said === said) return;
+    this.notice.dataset.said = said;
+    const way = (/** @type {string} */ text, /** @type {() => void} */ act) =>
+      button(text, act, { text, class: "lora-rack-chip" });
+    this.notice.replaceChildren(element("span", {}, said));
+    if (problem?.line) this.notice.append(way(TEXTS.goThere, () => this.#goTo(problem)));
+    if (notice === "serverSilent") this.notice.append(way(TEXTS.tryAgain, () => this.editor.retry()));
+  }
+
+  #assemble() {
+    const made = element("div", {
+      class: "lora-rack lora-rack-theme", role: "group", "aria-label": TEXTS.rack, tabindex: "-1",
+      onpaste: (/** @type {ClipboardEvent} */ event) => this.#pasted(event),
+      ondragover: (/** @type {DragEvent} */ event) => this.#draggedOver(event),
+      ondragleave: () => made.classList.remove("is-target"),
+      ondrop: (/** @type {DragEvent} */ event) => this.#dropped(event),
+      onwheel: (/** @type {WheelEvent} */ event) => this.#wheel(event),
+    },
+    element("div", { class: "lora-rack-bar" }, this.add, this.count, this.all, this.toggle),
+    this.notice, this.list, this.empty, this.area, this.status);
+    made.dataset.drop = TEXTS.drop;
+    // The host moves nodes and the view by these; in the rack they mean the rack.
+    for (const kind of ["pointerdown", "pointermove", "pointerup", "dblclick", "copy", "cut"]) {
+      made.addEventListener(kind, (event) => event.stopPropagation());
+    }
+    return made;
+  }
+
+  /** @param {Row} row @returns {import("./row_view.js").RowHooks} */
+  #hooks(row) {
+    return {
+      gripped: (event) => dragRow(event, this.list, (place) => this.#move(row.id, place)),
+      menuAsked: (place) => this.#openMenu(row.id, place),
+      keyPressed: (event) => this.#keyPressed(event, row.id),
+      wordCopied: (word) => void this.#copy(word),
+    };
+  }
+
+  /** @param {number} id @param {number} place */
+  #move(id, place) {
+    const { rows } = this.editor;
+    if (rows.all.findIndex((row) => row.id === id) === place) return;
+    const focused = document.activeElement;
+    this.editor.edit(() => rows.move(id, place));
+    if (focused instanceof HTMLElement) focused.focus({ preventScroll: true }); // moving an element takes its focus
+    const at = rows.all.findIndex((row) => row.id === id);
+    this.#say(movedText(rows.all[at].name || TEXTS.commentRow, at + 1, rows.all.length));
+  }
+
+  /** @param {KeyboardEvent} event @param {number} id */
+  #keyPressed(event, id) {
+    const place = this.editor.rows.all.findIndex((row) => row.id === id);
+    const isTyping = event.target instanceof HTMLInputElement;
+    if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
+      this.#move(id, place + (event.key === "ArrowUp" ? -1 : 1));
+    } else if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10")) {
+      this.#openMenu(id, /** @type {Element} */ (event.target).getBoundingClientRect());
+    } else if (event.key === "Delete" && !isTyping && event.target instanceof HTMLButtonElement) {
+      this.#remove(id);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  /** @param {number} id */
+  #remove(id) {
+    const place = this.editor.rows.all.findIndex((row) => row.id === id);
+    this.editor.edit((rows) => rows.remove(id));
+    const next = this.editor.rows.all[Math.min(place, this.editor.rows.all.length - 1)];
+    const view = next && this.views.get(next.id);
+    (view?.element.querySelector("button") ?? this.add).focus({ preventScroll: true });
+  }
+
+  /** @param {number} id @param {DOMRect | {x: number, y: number}} place */
+  #openMenu(id, place) {
+    const { editor } = this;
+    const row = editor.rows.find(id);
+    if (!row) return;
+    const card = editor.fileOf(row)?.card ?? null;
+    const [index, last] = [editor.rows.all.indexOf(row), editor.rows.all.length - 1];
+    /** @type {import("../parts/menu.js").MenuItem[]} */
+    const forFiles = [
+      { label: editor.rows.solo?.id === id ? TEXTS.unsolo : TEXTS.solo, act: () => editor.edit((rows) => rows.toggleSolo(id)) },
+      { label: TEXTS.inspect, act: () => card && void openInspector(place, editor.server, card), isOff: !card },
+      {
+        label: TEXTS.sourcePage, isOff: !card?.source,
+        act: () => window.open(card?.source, "_blank", "noopener,noreferrer"),
+      },
+      "line",
+    ];
+    openMenu(place, row.name || TEXTS.commentRow, [
+      ...(row.kind === "entry" ? forFiles : []),
+      { label: TEXTS.duplicate, act: () => editor.edit((rows) => rows.duplicate(id)) },
+      { label: TEXTS.copyTag, act: () => void this.#copy(row.text) },
+      { label: TEXTS.moveUp, act: () => this.#move(id, index - 1), shortcut: "Alt ↑", isOff: index === 0 },
+      { label: TEXTS.moveDown, act: () => this.#move(id, index + 1), shortcut: "Alt ↓", isOff: index === last },
+      "line",
+      { label: TEXTS.remove, act: () => this.#remove(id), shortcut: "Del" },
+    ]);
+  }
+
+  #openPicker() {
+    openPicker(this.add.getBoundingClientRect(), this.editor.server, {
+      isHere: (card) => this.editor.rows.entries.some((row) => this.editor.fileOf(row)?.card?.name === card.name),
+      chosen: (card) => this.#addFile(card),
+    });
+  }
+
+  /** @param {import("../server.js").Card} card */
+  #addFile(card) {
+    const row = newEntry(withoutExtension(card.name), card.strength, card.strength_clip);
+    this.editor.add(row, { card, problem: null });
+    this.list.lastElementChild?.scrollIntoView({ block: "nearest" });
+  }
+
+  #toggleAll() {
+    const anyOn = this.editor.rows.entries.some((row) => row.enabled);
+    this.editor.edit((rows) => rows.switchAll(!anyOn));
+  }
+
+  #toggleText() {
+    if (this.editor.problem) return this.area.focus();
+    this.editor.showsText = !this.editor.showsText;
+    this.draw();
+    return this.editor.showsText ? this.area.focus() : undefined;
+  }
+
+  #typed() {
+    const text = this.area.value;
+    clearTimeout(this.typing);
+    this.editor.type(text);
+    this.typing = window.setTimeout(() => void this.editor.read(), TYPING_PAUSE_MS);
+  }
+
+  /** @param {import("./editor.js").Problem} problem */
+  #goTo(problem) {
+    const lines = this.area.value.split(/\r\n|\r|\n/);
+    const before = lines.slice(0, (problem.line ?? 1) - 1).reduce((sum, line) => sum + line.length + 1, 0);
+    const start = before + (problem.column ?? 1) - 1;
+    this.area.focus();
+    this.area.setSelectionRange(start, start + 1);
+  }
+
+  /** @param {ClipboardEvent} event */
+  #pasted(event) {
+    if (event.target instanceof HTMLInputElement || event.target === this.area) return event.stopPropagation();
+    event.preventDefault();
+    event.stopPropagation();
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    const file = event.clipboardData?.files[0];
+    return void (text || !file ? this.editor.addFromText(text) : this.editor.addFromFile(file));
+  }
+
+  /** @param {DragEvent} event */
+  #draggedOver(event) {
+    const kinds = event.dataTransfer?.types ?? [];
+    if (!kinds.includes("Files") && !kinds.includes("text/plain")) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.element.classList.add("is-target");
+  }
+
+  /** @param {DragEvent} event */
+  async #dropped(event) {
+    event.preventDefault();
+    event.stopPropagation();
+    this.element.classList.remove("is-target");
+    const files = [...(event.dataTransfer?.files ?? [])];
+    const text = event.dataTransfer?.getData("text/plain") ?? "";
+    for (const file of files) await this.editor.addFromFile(file);
+    if (!files.length) await this.editor.addFromText(text);
+  }
+
+  /** @param {WheelEvent} event */
+  #wheel(event) {
+    // Scrolls the rack while there is more of it that way; else the host zooms, as anywhere on the graph.
+    const scroller = this.area.hidden ? this.list : this.area;
+    const below = scroller.scrollHeight - scroller.clientHeight - scroller.scrollTop;
+    const room = event.deltaY > 0 ? below : scroller.scrollTop;
+    if (!event.ctrlKey && room > 1) event.stopPropagation();
+  }
+
+  /** @param {string} text */
+  async #copy(text) {
+    await navigator.clipboard.writeText(text);
+    this.#say(TEXTS.copied);
+  }
+
+  /** @param {string} text */
+  #say(text) {
+    setText(this.status, text);
+  }
+}
