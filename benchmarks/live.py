@@ -55,7 +55,7 @@ def _model(subject: Subject, count: int, mode: str) -> Any:
     classes = in_host.load_pack().NODE_CLASS_MAPPINGS
     rows = zip(subject.loras, subject.strengths(count), strict=False)
     stack, _ = classes["LoraRackStack"]().build("\n".join(f"<lora:{n}:{s}>" for n, s in rows))
-    return classes["LoraRackApply"]().apply(subject.model, stack, "error", None, mode)[0]
+    return classes["LoraRackApply"]().apply(subject.model, stack, "error", None, mode)["result"][0]
 
 
 def _step(model: Any, rows: int) -> float:
