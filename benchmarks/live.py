@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import comfy.sample
-import in_host
 import torch
 from subjects import Subject, open_subject
 from timing import alternate
@@ -37,7 +36,7 @@ def run() -> Iterator[Case]:
 
 
 def _case(subject: Subject, count: int, rows: int) -> dict[str, float]:
-    merged, live = (_model(subject, count, mode) for mode in ("merged", "live"))
+    merged, live = (subject.ours(subject.strengths(count), mode) for mode in ("merged", "live"))
     pair = alternate(lambda: _step(merged, rows), lambda: _step(live, rows), f"live, {count} LoRAs", PAIRS)
     arithmetic = _own_products(live) / _products(merged)
     added = pair.ours_s / pair.host_s - 1
@@ -49,13 +48,6 @@ def _case(subject: Subject, count: int, rows: int) -> dict[str, float]:
         "arithmetic": arithmetic,
         "points": 100 * (added - arithmetic),
     }
-
-
-def _model(subject: Subject, count: int, mode: str) -> Any:
-    classes = in_host.load_pack().NODE_CLASS_MAPPINGS
-    rows = zip(subject.loras, subject.strengths(count), strict=False)
-    stack, _ = classes["LoraRackStack"]().build("\n".join(f"<lora:{n}:{s}>" for n, s in rows))
-    return classes["LoraRackApply"]().apply(subject.model, stack, "error", None, mode)[0]
 
 
 def _step(model: Any, rows: int) -> float:

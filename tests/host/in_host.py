@@ -26,6 +26,9 @@ def enter_host() -> None:
 
         comfy.options.enable_args_parsing()
         import comfy.cli_args
+
+        # As the host's main.py does: its nodes.py puts a folder with another `utils` first on the path.
+        import utils.extra_config  # noqa: F401
     finally:
         sys.argv = arguments
 
