@@ -60,11 +60,13 @@ _CONTRAST = """(rack) => {
     };
     const ground = rgb(getComputedStyle(rack).backgroundColor);
     const found = {};
-    for (const part of rack.querySelectorAll("span, button, input, strong")) {
+    const parts = [...rack.querySelectorAll("span, button, input, strong")];
+    for (const part of parts.filter((part) => part.checkVisibility() && !part.closest(".is-off"))) {
         const own = [...part.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-        if (!part.checkVisibility() || !(own || part.tagName === "INPUT") || part.closest(".is-off")) continue;
-        const [one, other] = [light(over(rgb(getComputedStyle(part).color), ground)), light(ground)].sort();
-        found[`${part.className} ${part.textContent}`] = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+        if (!own && part.tagName !== "INPUT") continue;
+        const lights = [light(over(rgb(getComputedStyle(part).color), ground)), light(ground)];
+        const name = `${part.className} ${part.textContent}`;
+        found[name] = (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
     }
     return found;
 }"""
