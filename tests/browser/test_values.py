@@ -238,4 +238,6 @@ def test_what_the_page_queues_makes_the_picture_the_api_makes(
     entries = [client.wait(from_page), client.run(demo_graph)]
     files = [saved_files(entry)[0] for entry in entries]
     pictures = [Image.open(io.BytesIO(client.view(f.filename, f.subfolder, f.type))) for f in files]
+    expect(rack.row("add_detail").get_by_role("img", name="It fits")).to_be_visible()
+    expect(rack.row("night_words").get_by_role("img", name="It fits")).to_be_visible()
     assert np.array_equal(*(np.asarray(picture.convert("RGB")) for picture in pictures))

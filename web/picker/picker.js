@@ -179,9 +179,9 @@ class Item {
     setAttribute(this.element, "aria-busy", card === null);
     this.element.classList.toggle("is-missing", Boolean(card?.problem));
     this.thumbnail.show(card?.name ?? "", card);
-    setText(this.title, card ? card.title || stemOf(card.name) : "");
+    setText(this.title, card ? stemOf(card.name) : "");
     setText(this.folder, card ? folderOf(card.name) : "");
-    setText(this.words, card ? card.problem || card.words.join(", ") : "");
+    setText(this.words, card ? card.problem || [card.title, card.words.join(", ")].filter(Boolean).join(" · ") : "");
     setText(this.family, card?.family ?? "");
     setText(this.mark, isInRack ? TEXTS.inRack : "");
     this.element.title = card?.name ?? "";

@@ -77,9 +77,8 @@ export class EntryView {
     if (!this.#isNews(row, file)) return;
     const { card = null, problem = null } = file ?? {};
     this.thumbnail.show(card?.name ?? row.name, card);
-    const title = card?.title || stemOf(row.name);
-    setText(this.title, title);
-    this.open.title = card?.name ?? row.name;
+    setText(this.title, stemOf(row.name));
+    this.open.title = [card?.name ?? row.name, card?.title].filter(Boolean).join("\n");
     setText(this.family, card?.family ? shortFamily(card.family) : "");
     setText(this.folder, folderOf(card?.name ?? row.name));
     this.element.classList.toggle("is-off", !row.enabled);
@@ -321,8 +320,8 @@ export function withoutExtension(name) {
 }
 
 /** @param {string} family */
-function shortFamily(family) {
-  return family.replace(/^stable-diffusion-/, "sd-").replace(/-base$|-medium$/, "");
+export function shortFamily(family) {
+  return family.replace(/^Stable Diffusion /, "SD ");
 }
 
 /**

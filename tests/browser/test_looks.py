@@ -1,0 +1,80 @@
+"""What the rack looks like, kept for eyes in out/browser/: both renderings, both themes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+from workbench import Workbench
+
+from tools.dev.host_client import HostClient
+
+SHOWN = """<lora:styles/ink_wash:0.8>
+# <lora:styles/oil_paint:unet=0.6:te=0.3>
+# portraits only
+<lora:people/freckles:-0.5:start=0.2:stop=0.7>
+<lora:add_detail:1.25:lbw=IN=0.3 J00=0.9 J02=0.2 OUT=1>
+<lora:twice:1>
+<lora:styles/ink_wsh:1.2>"""
+
+
+@pytest.fixture(params=["dark", "light"])
+def theme(request: pytest.FixtureRequest, client: HostClient) -> Iterator[str]:
+    yield str(request.param)
+    client.post("/settings/Comfy.ColorPalette", "dark")
+
+
+def test_the_rack_its_picker_and_its_inspector(bench: Workbench, rendering: str, theme: str) -> None:
+    rack = bench.add_rack(SHOWN)
+    expect(rack.row("ink_wsh")).to_contain_text("No file of this name is here")
+    rack.row("ink_wash").get_by_role("button", name="ink_wash", exact=True).click()
+    bench.page.wait_for_timeout(300)
+    taken = [bench.picture(f"rack-{rendering}-{theme}")]
+    picker = rack.open_picker()
+    picker.get_by_role("combobox").fill("st")
+    expect(picker.get_by_role("option").first).to_be_visible()
+    bench.page.wait_for_timeout(500)
+    taken.append(bench.picture(f"picker-{rendering}-{theme}"))
+    bench.page.keyboard.press("Escape")
+    rack.menu("ink_wash", "Inspect the file")
+    expect(bench.page.get_by_role("dialog", name="Inspect the file")).to_contain_text("modelspec")
+    taken.append(bench.picture(f"inspector-{rendering}-{theme}"))
+    assert all(path.stat().st_size > 10_000 for path in taken)
+
+
+_CONTRAST = """(rack) => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const rgb = (colour) => {
+        canvas.clearRect(0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+        return [r, g, b, a / 255];
+    };
+    const over = (top, ground) => [0, 1, 2].map((i) => top[i] * top[3] + ground[i] * (1 - top[3]));
+    const light = (colour) => {
+        const [r, g, b] = colour.map((part) => part / 255)
+            .map((part) => (part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = rgb(getComputedStyle(rack).backgroundColor);
+    const found = {};
+    const parts = [...rack.querySelectorAll("span, button, input, strong")];
+    for (const part of parts.filter((part) => part.checkVisibility() && !part.closest(".is-off"))) {
+        const own = [...part.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+        if (!own && part.tagName !== "INPUT") continue;
+        const lights = [light(over(rgb(getComputedStyle(part).color), ground)), light(ground)];
+        const name = `${part.className} ${part.textContent}`;
+        found[name] = (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
+    }
+    return found;
+}"""
+
+
+def test_texts_stand_out_from_their_ground(bench: Workbench, theme: str) -> None:
+    rack = bench.add_rack(SHOWN)
+    expect(rack.row("ink_wsh")).to_contain_text("No file of this name is here")
+    ratios = rack.element.evaluate(_CONTRAST)
+    assert len(ratios) > 10
+    assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
