@@ -97,7 +97,9 @@ def test_and_back_again_into_the_hosts_loaders(bench: Workbench) -> None:
     loaders = [node["inputs"] for node in after.values() if node["class_type"] == "LoraLoader"]
     names = ("lora_name", "strength_model", "strength_clip")
     expected = [node["inputs"] for node in before.values() if node["class_type"] == "LoraLoader"]
-    assert [[one[name] for name in names] for one in loaders] == [[e[name] for name in names] for e in expected]
+    assert [[one[name] for name in names] for one in loaders] == [
+        [e[name] for name in names] for e in expected
+    ]
     assert len(after) == len(before)
     _undo(bench)
     bench.eventually(lambda: len(bench.racks()), 1)
@@ -158,7 +160,8 @@ def test_the_menu_of_a_node_offers_it(bench: Workbench, type: str) -> None:
         _command(bench, "LoraRack.TurnIntoRack")
         bench.eventually(lambda: len(bench.racks()), 1)
     found = bench.page.evaluate(
-        "(type) => app.collectNodeMenuItems(app.graph.nodes.find((n) => n.type === type)).map((i) => i?.content)",
+        "(type) => app.collectNodeMenuItems(app.graph.nodes.find((n) => n.type === type))"
+        ".map((item) => item?.content)",
         type,
     )
     assert ("Turn into a LoRA Rack" if type == "LoraLoader" else "Turn into host loaders") in found
