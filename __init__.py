@@ -5,7 +5,10 @@ from .nodes.blocks import LoraRackBlocks
 from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
 from .nodes.prompt import LoraRackPrompt
+from .nodes.slider_preview import LoraRackSliderPreview
+from .nodes.sliders import LoraRackSliders
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
+from .nodes.sweep import LoraRackSweep, LoraRackSweepEncode, LoraRackSweepSheet
 
 NODE_CLASS_MAPPINGS = {
     "LoraRackLoad": LoraRackLoad,
@@ -13,6 +16,11 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackStack": LoraRackStack,
     "LoraRackPrompt": LoraRackPrompt,
     "LoraRackApply": LoraRackApply,
+    "LoraRackSliders": LoraRackSliders,
+    "LoraRackSliderPreview": LoraRackSliderPreview,
+    "LoraRackSweep": LoraRackSweep,
+    "LoraRackSweepEncode": LoraRackSweepEncode,
+    "LoraRackSweepSheet": LoraRackSweepSheet,
     "LoraRackInspect": LoraRackInspect,
     "LoraRackBlocks": LoraRackBlocks,
 }
@@ -23,6 +31,11 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackStack": "LoRA Rack",
     "LoraRackPrompt": "Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
+    "LoraRackSliders": "LoRA Sliders",
+    "LoraRackSliderPreview": "Preview LoRA Slider",
+    "LoraRackSweep": "LoRA Strength Sweep",
+    "LoraRackSweepEncode": "Encode Prompt for Sweep",
+    "LoraRackSweepSheet": "Sweep Contact Sheet",
     "LoraRackInspect": "Inspect LoRA",
     "LoraRackBlocks": "LoRA Block Weights",
 }

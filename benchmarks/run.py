@@ -21,7 +21,7 @@ import in_host  # noqa: E402
 
 in_host.enter_host()
 
-NAMES = ("patch", "floor", "reweight", "load", "grammar", "blocks", "live")
+NAMES = ("patch", "floor", "reweight", "load", "grammar", "blocks", "live", "sweep")
 
 
 def main() -> int:

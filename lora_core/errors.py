@@ -5,6 +5,8 @@
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
     ├── BadStackText           the text of a stack: line, column, what was found and what was expected
+    ├── BadSweepText           the values or axes of a sweep: line, column, found and expected
+    ├── SweepMismatch          a sweep and a latent, picture or model that do not belong together
     ├── BadBlockText           block weights: which text, the place in it, what was found, what was expected
     ├── UnresolvedLora         a name or hash that does not mean exactly one file
     │   ├── MissingLora        no such file; the nearest names, where to get it
@@ -65,6 +67,21 @@ class BadStackText(RackError):
         self.found = found
         self.expected = expected
         super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
+
+
+class BadSweepText(RackError):
+    """The values or the axes of a sweep cannot be read. Line and column count from 1."""
+
+    def __init__(self, line: int, column: int, found: str, expected: str) -> None:
+        self.line = line
+        self.column = column
+        self.found = found
+        self.expected = expected
+        super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
+
+
+class SweepMismatch(RackError):
+    """A sweep meets a latent, pictures or a model that are not its own."""
 
 
 class BadBlockText(RackError):

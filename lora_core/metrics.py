@@ -6,7 +6,8 @@ mean over all of them (for `detail` the root mean square over all of them).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,28 @@ class Measures:
     detail: float
     hsv_saturation: float
 
+    def as_json(self) -> dict[str, float]:
+        """The numbers by name, rounded to what a person or a test can use."""
+        return {name: round(value, 6) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What one measure's numbers mean: for JSON, tooltips and the axes of a chart."""
+
+    unit: str
+    lowest: float
+    highest: float
+    source: str
+
+
+SCALES: Mapping[str, Scale] = {
+    "luma": Scale("gamma-encoded luma, not linear light", 0, 1, "ITU-R BT.709-6, 3.2; mean"),
+    "saturation": Scale("OKLab chroma", 0, 0.3225, "Ottosson 2020; mean"),
+    "detail": Scale("luma, after a Gaussian blur of 1.5 px is taken away", 0, 1, "root mean square"),
+    "hsv_saturation": Scale("(max - min) / max of R, G, B", 0, 1, "Smith 1978; mean"),
+}
+
 
 def measure(picture: NDArray[Any]) -> Measures:
     """All measures of one picture, or of several at once."""
@@ -52,7 +75,10 @@ def measure(picture: NDArray[Any]) -> Measures:
 
 
 def luma(picture: NDArray[Any]) -> float:
-    """Mean Rec. 709 luma of the gamma-encoded values (ITU-R BT.709-6, 3.2); no unit, 0 black … 1 white."""
+    """Mean Rec. 709 luma (ITU-R BT.709-6, 3.2); no unit, 0 black … 1 white.
+
+    Of the gamma-encoded values, not of linear light: nearer to how light a picture looks.
+    """
     return float((_checked(picture) @ REC709).mean())
 
 

@@ -18,15 +18,22 @@ from .library import (
     resolve_name,
 )
 from .patching import Applied, apply_stack
+from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
+from .sliders import find_slider
+from .sweep import LoraSweep, encode_sweep, prepare_sweep
 
 __all__ = [
     "Applied",
     "Inspected",
+    "LoraSweep",
+    "SamplerSettings",
     "apply_stack",
     "check",
     "embedding_names",
+    "encode_sweep",
     "facts",
     "facts_of",
+    "find_slider",
     "fingerprint",
     "inspect_lora",
     "listed_paths",
@@ -34,7 +41,12 @@ __all__ = [
     "lora_names",
     "lora_path",
     "metadata_of",
+    "prepare_sweep",
+    "render_sweep",
     "resolve_active",
     "resolve_name",
+    "sampler_names",
+    "scheduler_names",
+    "show",
     "words_of",
 ]

@@ -113,6 +113,15 @@ def test_magenta_is_the_most_saturated_colour() -> None:
     assert max(chroma) == chroma[5] == pytest.approx(0.3225, abs=PUBLISHED)
 
 
+def test_every_measure_has_a_scale_and_stays_on_it() -> None:
+    assert set(metrics.measure(pictures()).as_json()) == set(metrics.SCALES)
+    corners = np.array([[[r, g, b] for r in (0.0, 1.0) for g in (0.0, 1.0)] for b in (0.0, 1.0)])
+    noise = np.random.default_rng(1).integers(0, 2, (32, 32, 3)).astype(float)
+    for picture in (*pictures(), corners, noise, np.zeros((4, 4, 3)), np.ones((4, 4, 3))):
+        for name, value in metrics.measure(picture).as_json().items():
+            assert metrics.SCALES[name].lowest <= value <= metrics.SCALES[name].highest
+
+
 def test_float32_is_welcome() -> None:
     picture = pictures(1)[0].astype(np.float32)
     assert metrics.measure(picture) == metrics.measure(picture.astype(np.float64))

@@ -167,7 +167,7 @@ RINGS = (
     Ring("lint", _lint),
     Ring("types", _types, (Need.TOOLS, Need.TYPESCRIPT)),
     Ring("unit", _unit),
-    Ring("host", _host, (Need.TOOLS, Need.BASE)),
+    Ring("host", _host, (Need.TOOLS, Need.BASE, Need.PROMPTS)),
     Ring("api", _api, (Need.TOOLS, Need.BASE, Need.PROMPTS)),
     Ring("browser", _browser, (Need.TOOLS, Need.BASE, Need.PROMPTS)),
 )

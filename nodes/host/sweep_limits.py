@@ -1,0 +1,63 @@
+"""How many strengths can be sampled at once: what the model is, and what memory allows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import comfy.model_base
+import comfy.model_management
+import comfy.sampler_helpers
+import torch
+from torch import Tensor
+
+# The host runs several conditionings in one call where 1.5 times its estimate is free (`_calc_cond_batch`).
+_HEADROOM = 1.5
+# AnimateDiff-Evolved's own mark on a model: its motion layers see the batch as the frames of one video.
+_ANIMATEDIFF = "ADE_params"
+
+
+def why_one_at_a_time(guider: Any) -> str:
+    """Why a model takes one strength at a time only; empty where it can take many."""
+    patcher = guider.model_patcher
+    if isinstance(patcher.model, comfy.model_base.SVD_img2vid):
+        return f"{type(patcher.model).__name__} takes a batch for the frames of one video"
+    attached = getattr(patcher, "get_attachment", lambda _: None)(_ANIMATEDIFF)
+    if attached is not None:
+        return "AnimateDiff takes a batch for the frames of one video"
+    handler = guider.model_options.get("context_handler")
+    if handler is not None and getattr(handler, "dim", 0) == 0:
+        return "context windows over the batch take it for the frames of one video"
+    return ""
+
+
+def groups_that_fit(guider: Any, noise: Tensor, conds: Mapping[str, Any], size: int, groups: int) -> int:
+    """How many groups of `size` rows fit into memory at once, by the host's own estimate; at least 1."""
+    patcher = guider.model_patcher
+
+    def needed(count: int) -> float:
+        shape = [count * size, *noise.shape[1:]]
+        _, least = comfy.sampler_helpers.estimate_memory(patcher, shape, conds)
+        return float(least) * _HEADROOM
+
+    room = _room(patcher, needed(1))
+    fitting = groups
+    while fitting > 1 and needed(fitting) > room:
+        fitting -= 1
+    return fitting
+
+
+def _room(patcher: Any, least: float) -> float:
+    """Bytes a sampling may take, once everything else the host has loaded is gone.
+
+    With the whole model loaded where that leaves enough for one strength; otherwise the host loads a part
+    of it and fetches the rest at every step, and half the memory is for the pictures.
+    """
+    device: torch.device = patcher.load_device
+    free = float(comfy.model_management.get_free_memory(device))
+    if comfy.model_management.is_device_cpu(device):
+        return free
+    loaded = comfy.model_management.current_loaded_models
+    free += sum(model.model_loaded_memory() for model in loaded if model.device == device)
+    beside_model = free - float(patcher.model_size())
+    return beside_model if beside_model >= least else free / 2

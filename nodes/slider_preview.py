@@ -1,0 +1,180 @@
+"""Preview LoRA Slider: every strength of a slider in one pass, measured, on a contact sheet."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..lora_core.errors import RackError
+from ..lora_core.measurements import Measured, as_json, measure_sweep
+from ..lora_core.sliders import SLIDERS
+from ..lora_core.stack import Entry
+from ..lora_core.sweep import Axis, Sweep, read_values, write_number
+from . import host, inputs
+from .sliders import AUTO, slider_lora, slider_name
+from .stack_type import from_wire, to_wire
+from .sweep_sheet import draw_sweep
+
+OTHER = "other"
+_FRAMES = "lora_rack_frames"
+
+
+@dataclass(frozen=True, eq=False)
+class _Rendered:
+    """Pictures of a sweep, and what is known of them."""
+
+    sweep: Sweep
+    pictures: Tensor
+    measured: list[Measured]
+    passes: str
+
+
+class LoraRackSliderPreview:
+    """One slider at many strengths, rendered at once."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = (
+        "Renders a slider at several strengths in one pass, from the same noise, measures each picture, and "
+        "hands on the stack with the strength you pick."
+    )
+    RETURN_TYPES = ("IMAGE", "IMAGE", "LORA_STACK", "STRING")
+    RETURN_NAMES = ("images", "sheet", "stack", "measurements")
+    OUTPUT_TOOLTIPS = (
+        "One picture per strength.",
+        "The pictures under their strengths, and each measure as a chart.",
+        "The incoming stack, then the slider at the picked strength.",
+        "Luma, saturation and detail of every picture as JSON.",
+    )
+    FUNCTION = "preview"
+    OUTPUT_NODE = True
+    SEARCH_ALIASES = ("slider", "detail slider", "lora strength", "xy plot")
+
+    def __init__(self) -> None:
+        self._last = _Last()
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        text = {"multiline": True, "dynamicPrompts": True}
+        values = "Strengths: from:to:count such as -2:2:5, or a list such as -1, 0, 1."
+        pick = "The strength the stack goes on with. Changing it alone renders nothing again."
+        seed = {"default": 0, "min": 0, "max": 0xFFFFFFFFFFFFFFFF, "control_after_generate": True}
+        cfg = {"default": 8.0, "min": 0.0, "max": 100.0, "step": 0.1, "round": 0.01}
+        denoise = {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01}
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The diffusion model, with whatever is patched on it."}),
+                "clip": ("CLIP", {"tooltip": "The text encoder for both prompts."}),
+                "vae": ("VAE", {"tooltip": "Decodes the pictures."}),
+                "positive": ("STRING", {**text, "tooltip": "What to paint."}),
+                "negative": ("STRING", {**text, "tooltip": "What to keep out."}),
+                "latent_image": ("LATENT", {"tooltip": "What every strength starts from."}),
+                "seed": ("INT", {**seed, "tooltip": "The noise, the same for every strength."}),
+                "steps": ("INT", {"default": 20, "min": 1, "max": 10000, "tooltip": "Sampling steps."}),
+                "cfg": ("FLOAT", {**cfg, "tooltip": "How closely to follow the prompts."}),
+                "sampler_name": (host.sampler_names(), {"tooltip": "As in KSampler."}),
+                "scheduler": (host.scheduler_names(), {"tooltip": "As in KSampler."}),
+                "denoise": ("FLOAT", {**denoise, "tooltip": "Below 1 keeps some of the latent's picture."}),
+                "slider": ([*SLIDERS, OTHER], {"tooltip": "Which slider. For other, name the LoRA."}),
+                "lora_name": slider_lora("the slider"),
+                "values": ("STRING", {"default": "-2:2:5", "tooltip": values}),
+                "pick": (
+                    "FLOAT",
+                    {"default": 0.0, "min": -10.0, "max": 10.0, "step": 0.05, "tooltip": pick},
+                ),
+            },
+            "optional": {"stack": inputs.stack()},
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, slider: str | None, lora_name: str | None, values: str | None) -> bool | str:
+        """True, or what is wrong. None comes over a wire."""
+        if slider not in (None, OTHER, *SLIDERS):
+            return f"slider is {slider!r}; expected one of {', '.join((*SLIDERS, OTHER))}"
+        if slider == OTHER and lora_name == AUTO:
+            return "the slider is 'other' and lora_name is 'auto': name the LoRA to preview"
+        try:
+            if lora_name not in (None, AUTO):
+                host.check(lora_name)
+            if values is not None:
+                read_values(values)
+        except RackError as error:
+            return f"values: {error}" if values is not None and "column" in str(error) else str(error)
+        return True
+
+    @classmethod
+    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
+        """Changes with the file; one that is found by auto, with the list of files."""
+        return " ".join(host.lora_names()) if lora_name in (None, AUTO) else host.fingerprint([lora_name])
+
+    def preview(
+        self,
+        model: Any,
+        clip: Any,
+        vae: Any,
+        positive: str,
+        negative: str,
+        latent_image: dict[str, Any],
+        slider: str,
+        lora_name: str,
+        values: str,
+        pick: float,
+        stack: list[Any] | None = None,
+        **how: Any,
+    ) -> dict[str, Any]:
+        name = slider_name(slider, lora_name, model)
+        below = tuple(host.resolve_active(from_wire(stack or ())))
+        sweep = Sweep((Axis(Entry(name), read_values(values)),), below)
+        objects = (model, clip, vae, latent_image["samples"], latent_image.get("noise_mask"))
+        files = host.fingerprint([name, *below])
+        key = (sweep, files, positive, negative, tuple(sorted(how.items())))
+        rendered = self._last.get(objects, key)
+        if rendered is None:
+            prepared = host.prepare_sweep(model, clip, latent_image, sweep, shows_all=True)
+            pictures = host.render_sweep(prepared, vae, positive, negative, host.SamplerSettings(**how))
+            measured = measure_sweep(sweep, pictures.cpu().numpy(), prepared.sweep.latents)
+            rendered = _Rendered(sweep, pictures, measured, prepared.sweep.passes.describe())
+            self._last.keep(objects, key, rendered)
+        return _results(rendered, to_wire([Entry(name, pick, pick)], stack), pick)
+
+
+def _results(rendered: _Rendered, stack: list[Any], pick: float) -> dict[str, Any]:
+    pictures, measured = rendered.pictures, rendered.measured
+    note = f"pick {write_number(pick)}  ·  {rendered.passes}"
+    sheet = torch.from_numpy(draw_sweep(rendered.sweep, measured, pictures.cpu().numpy(), note, pick))
+    frames = host.show(pictures[[one.index for one in measured]], "lora_rack_frame")
+    shown = [
+        {**file, "strength": one.strengths[0], "latent": one.latent, "measures": one.measures.as_json()}
+        for file, one in zip(frames, measured, strict=True)
+    ]
+    numbers = as_json(rendered.sweep, measured, rendered.passes)
+    ui = {"images": host.show(sheet[None], "lora_rack_sheet"), _FRAMES: shown}
+    return {"ui": ui, "result": (pictures, sheet[None], stack, json.dumps(numbers, indent=1))}
+
+
+class _Last:
+    """The pictures rendered last, for as long as nothing changes but the pick.
+
+    Models and latents are told by identity, as the host hands on the same objects while nothing upstream
+    changes; they are not kept alive.
+    """
+
+    def __init__(self) -> None:
+        self._objects: tuple[weakref.ref[Any] | None, ...] = ()
+        self._key: Any = None
+        self._rendered: _Rendered | None = None
+
+    def get(self, objects: tuple[Any, ...], key: Any) -> _Rendered | None:
+        """What was rendered from these, if that was last."""
+        known = [None if held is None else held() for held in self._objects]
+        is_same = len(known) == len(objects) and all(a is b for a, b in zip(known, objects, strict=True))
+        return self._rendered if is_same and self._key == key else None
+
+    def keep(self, objects: tuple[Any, ...], key: Any, rendered: _Rendered) -> None:
+        """Remember, in the place of what was before."""
+        self._objects = tuple(None if held is None else weakref.ref(held) for held in objects)
+        self._key, self._rendered = key, rendered

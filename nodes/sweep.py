@@ -1,0 +1,140 @@
+"""A sweep for the user's own sampler nodes: prepare it, encode its prompt, draw its sheet."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+
+from ..lora_core.errors import RackError
+from ..lora_core.measurements import as_json, measure_sweep
+from ..lora_core.sweep import Sweep, read_axes
+from . import host, inputs
+from .stack_type import from_wire
+from .sweep_sheet import draw_sweep
+
+_AXES = "<lora:add_detail> -2:2:5"
+
+
+def lora_sweep() -> tuple[str, dict[str, Any]]:
+    """The wire from a sweep to its parts."""
+    return "LORA_SWEEP", {"tooltip": "From LoRA Strength Sweep: which strengths the rows of the batch have."}
+
+
+class LoraRackSweep:
+    """One or two LoRAs at many strengths in one batch."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = (
+        "Renders one or two LoRAs at many strengths in one pass of your own sampler, from the same noise. "
+        "Sample the MODEL and the LATENT, with prompts from Encode Prompt for Sweep."
+    )
+    RETURN_TYPES = ("MODEL", "CLIP", "LATENT", "LORA_SWEEP")
+    RETURN_NAMES = ("MODEL", "CLIP", "LATENT", "sweep")
+    OUTPUT_TOOLTIPS = (
+        "The model with the stack applied, which gives each row of the batch its own strength.",
+        "The text encoder with the stack applied, for Encode Prompt for Sweep.",
+        "The latent once per strength.",
+        "The sweep, for its prompt and its sheet.",
+    )
+    FUNCTION = "prepare"
+    SEARCH_ALIASES = ("xy plot", "lora strength", "slider", "grid")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        axes = (
+            "One LoRA and its strengths a line, two lines for a grid. -2:2:5 is five strengths from -2 to 2; "
+            "or a list: -1, 0, 1. Strengths in the tag scale them: unet=1:te=0 sweeps the model alone."
+        )
+        return {
+            "required": {
+                "model": ("MODEL", {"tooltip": "The diffusion model, with whatever is patched on it."}),
+                "latent": ("LATENT", {"tooltip": "What every strength starts from."}),
+                "axes": ("STRING", {"multiline": True, "default": _AXES, "tooltip": axes}),
+            },
+            "optional": {
+                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."}),
+                "stack": inputs.stack(),
+            },
+        }
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, axes: str | None) -> bool | str:
+        """True, or what is wrong with the axes, the names included."""
+        if axes is None:  # comes over a wire
+            return True
+        try:
+            for axis in read_axes(axes):
+                host.check(axis.entry)
+        except RackError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def IS_CHANGED(cls, axes: str | None, **_: Any) -> str:
+        """Changes with the files."""
+        return host.fingerprint([axis.entry for axis in read_axes(axes)] if axes else [])
+
+    def prepare(
+        self, model: Any, latent: dict[str, Any], axes: str, clip: Any = None, stack: list[Any] | None = None
+    ) -> tuple[Any, Any, dict[str, Any], Any]:
+        found = tuple(axis.named(host.resolve_name(axis.entry)) for axis in read_axes(axes))
+        sweep = Sweep(found, tuple(host.resolve_active(from_wire(stack or ()))))
+        prepared = host.prepare_sweep(model, clip, latent, sweep)
+        return prepared.model, prepared.clip, prepared.latent, prepared.sweep
+
+
+class LoraRackSweepEncode:
+    """A prompt for a sweep."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = (
+        "Encodes a prompt for every strength of a sweep. A LoRA that leaves the text encoder alone costs one "
+        "encoding, any other one per strength."
+    )
+    RETURN_TYPES = ("CONDITIONING",)
+    OUTPUT_TOOLTIPS = ("A row per strength, for the sampler of the sweep.",)
+    FUNCTION = "encode"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        text = {"multiline": True, "dynamicPrompts": True, "tooltip": "The prompt."}
+        return {
+            "required": {
+                "clip": ("CLIP", {"tooltip": "The CLIP output of the sweep."}),
+                "sweep": lora_sweep(),
+                "text": ("STRING", text),
+            }
+        }
+
+    def encode(self, clip: Any, sweep: Any, text: str) -> tuple[list[Any]]:
+        return (host.encode_sweep(clip, sweep, text),)
+
+
+class LoraRackSweepSheet:
+    """The pictures of a sweep on one sheet, measured."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = "Puts the pictures of a sweep on a contact sheet under their strengths, and measures each."
+    RETURN_TYPES = ("IMAGE", "STRING")
+    RETURN_NAMES = ("sheet", "measurements")
+    OUTPUT_TOOLTIPS = (
+        "The pictures under their strengths, and each measure as a chart.",
+        "Luma, saturation and detail of every picture as JSON.",
+    )
+    FUNCTION = "draw"
+    SEARCH_ALIASES = ("contact sheet", "xy plot", "grid")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        images = "All pictures of the sweep, decoded, in their order."
+        return {"required": {"images": ("IMAGE", {"tooltip": images}), "sweep": lora_sweep()}}
+
+    def draw(self, images: Any, sweep: Any) -> tuple[Any, str]:
+        pictures = images.cpu().numpy()
+        passes = sweep.passes.describe()
+        measured = measure_sweep(sweep.sweep, pictures, sweep.latents)
+        sheet = draw_sweep(sweep.sweep, measured, pictures, passes)
+        numbers = as_json(sweep.sweep, measured, passes)
+        return torch.from_numpy(sheet)[None], json.dumps(numbers, indent=1)
