@@ -21,7 +21,7 @@ import in_host  # noqa: E402
 
 in_host.enter_host()
 
-NAMES = ("patch", "floor", "reweight", "load", "grammar", "blocks")
+NAMES = ("patch", "floor", "reweight", "load", "grammar", "blocks", "live")
 
 
 def main() -> int:

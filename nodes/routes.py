@@ -20,6 +20,7 @@ from ..lora_core.stack import Entry
 from . import host, pictures, row_json
 from .catalog import Card, Catalog
 from .previews import thumbnail
+from .routes_convert import converted
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -44,6 +45,7 @@ def register() -> None:
         ("POST", "files", _files),
         ("POST", "write", _write),
         ("POST", "stack_in_file", _stack_in_file),
+        ("POST", "convert", _convert),
     ):
         server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
 
@@ -154,6 +156,12 @@ async def _stack_in_file(request: web.Request) -> web.StreamResponse:
     return web.json_response({"rows": await _apart(lambda: row_json.to_json(pictures.stack_in_file(data)))})
 
 
+async def _convert(request: web.Request) -> web.StreamResponse:
+    """A workflow → the same with racks, or with the host's loaders; see routes_convert."""
+    body = await _body(request, MAX_FILE_BYTES)
+    return web.json_response(await _apart(lambda: converted(body)))
+
+
 def _file(found: Card | RackError | None) -> Json:
     if isinstance(found, RackError):
         return {"card": None, "problem": describe(found)}
@@ -174,10 +182,10 @@ def _count(request: web.Request, field: str, default: int) -> int:
     return int(value)
 
 
-async def _body(request: web.Request) -> Json:
+async def _body(request: web.Request, limit: int = MAX_TEXT_BYTES) -> Json:
     if request.content_type != "application/json":  # a page of another origin can send only other types
         raise RackError("the request must be JSON")
-    await _bytes(request, MAX_TEXT_BYTES)
+    await _bytes(request, limit)
     try:
         body = await request.json()
     except ValueError as error:

@@ -1,7 +1,8 @@
 """Workflows made with other LoRA nodes, rewritten with ours.
 
 `loaders` says what the nodes of ComfyUI and of other packs mean, `rewrite` and `tags` put ours in their
-place, on a `graph` of either format. Everything that is not understood stays as it is and is listed.
+place, on a `graph` of either format; `to_loaders` goes the other way, as far as the host's loaders can say
+what ours do. Everything that is not understood stays as it is and is listed.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import BadWorkflow
+from .chosen import EVERY, Chosen
 from .editor_format import levels
 from .graph import Graph
 from .prompt_format import PromptGraph
 from .rewrite import Done, Findings, Left, rewrite_loaders
 from .tags import rewrite_tags
+from .to_loaders import NameOf, rewrite_racks
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Conversion:
         return "\n".join(lines)
 
 
-def convert(workflow: Any) -> Conversion:
+def convert(workflow: Any, chosen: Chosen = EVERY) -> Conversion:
     """Rewrite a workflow as loaded from JSON, in the editor's or the API's format; the given one is kept.
 
     Raises BadWorkflow for what is neither.
@@ -46,8 +49,23 @@ def convert(workflow: Any) -> Conversion:
     rewritten = copy.deepcopy(workflow)
     findings = Findings()
     for graph in _graphs(rewritten):
-        rewrite_loaders(graph, findings)
-        rewrite_tags(graph, findings)
+        rewrite_loaders(graph, findings, chosen)
+        rewrite_tags(graph, findings, chosen)
+    return Conversion(rewritten, tuple(findings.done), tuple(findings.left))
+
+
+def convert_back(workflow: Any, name_of: NameOf, chosen: Chosen = EVERY) -> Conversion:
+    """Replace our nodes by the host's own loaders where those say the same; the given workflow is kept.
+
+    The workflow is in the editor's format; `name_of` gives the name the host lists a file under, or raises
+    UnresolvedLora. Raises BadWorkflow for what is no workflow of that format.
+    """
+    rewritten = copy.deepcopy(workflow)
+    findings = Findings()
+    if not isinstance(rewritten, dict) or not isinstance(rewritten.get("nodes"), list):
+        raise BadWorkflow("this is no workflow of the editor: expected an object with a list of 'nodes'")
+    for graph in _graphs(rewritten):
+        rewrite_racks(graph, name_of, findings, chosen)
     return Conversion(rewritten, tuple(findings.done), tuple(findings.left))
 
 
@@ -102,4 +120,4 @@ def _done_lines(item: Done) -> list[str]:
     ]
 
 
-__all__ = ["Conversion", "Done", "Left", "convert"]
+__all__ = ["EVERY", "Chosen", "Conversion", "Done", "Left", "NameOf", "convert", "convert_back"]

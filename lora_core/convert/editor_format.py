@@ -47,6 +47,7 @@ class EditorGraph(Graph):
         self, level: Json, numbers: Iterator[int], shown: Mapping[str, set[str]], place: str
     ) -> None:
         self.place = place
+        self.subgraph = str(level.get("id", "")) if place else ""
         self._level = level
         self._numbers = numbers
         self._shown = shown
@@ -75,7 +76,7 @@ class EditorGraph(Graph):
     def output_count(self, node: str) -> int:
         return len((self._nodes.get(node) or {}).get("outputs") or [])
 
-    def add(self, new: NewNode, beside: str, below: bool = False) -> str:
+    def add(self, new: NewNode, beside: str, below: int = 0) -> str:
         old = self._nodes[beside]
         number = next(self._numbers)
         x, y = (float(v) for v in _pair(old.get("pos"), (0, 0)))
@@ -83,11 +84,11 @@ class EditorGraph(Graph):
         node: Json = {
             "id": number,
             "type": new.type,
-            "pos": [x, y + (_HEIGHT + 60 if below else 0)],
+            "pos": [x, y + below * (_HEIGHT + 60)],
             "size": [_WIDTH, _HEIGHT + lines * _LINE],
             "flags": {},
             "order": old.get("order", 0),
-            "mode": 0,
+            "mode": next((number for number, mode in _MODES.items() if mode is new.mode), 0),
             "inputs": [
                 {"name": name, "type": kind, "link": None}
                 | ({"widget": {"name": name}} if name in new.widgets else {})

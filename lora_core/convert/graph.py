@@ -61,12 +61,14 @@ class NewNode:
     widgets: Mapping[str, Any]
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    mode: Mode = Mode.ON
 
 
 class Graph(ABC):
     """One level of a workflow: the whole of it, or one subgraph."""
 
     place: str = ""  # of the subgraph, for the report
+    subgraph: str = ""  # its id, empty for the whole
     outside: str | None = None  # the id under which a subgraph's own outputs read
 
     @abstractmethod
@@ -86,8 +88,8 @@ class Graph(ABC):
         """A number of outputs that none in use reaches."""
 
     @abstractmethod
-    def add(self, new: NewNode, beside: str, below: bool = False) -> str:
-        """Add a node where another one stands, or below that, and return its id."""
+    def add(self, new: NewNode, beside: str, below: int = 0) -> str:
+        """Add a node where another one stands, or so many places below that, and return its id."""
 
     @abstractmethod
     def connect(self, source: Source, node: str, name: str) -> None:

@@ -37,7 +37,7 @@ class PromptGraph(Graph):
         sources = (self.source(other, name) for other in self._prompt for name in self._inputs(other))
         return max((source.slot + 1 for source in sources if source and source.node == node), default=0)
 
-    def add(self, new: NewNode, beside: str, below: bool = False) -> str:
+    def add(self, new: NewNode, beside: str, below: int = 0) -> str:
         number = str(1 + max((int(known) for known in self._prompt if known.isdecimal()), default=0))
         self._prompt[number] = {"class_type": new.type, "inputs": dict(new.widgets)}
         return number

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from ..errors import NotConvertible
 from ..grammar import write
 from ..stack import Stack
+from .chosen import EVERY, Chosen
 from .graph import Graph, Mode, NewNode, Node, Reader, Source
 from .loaders import KINDS, Kind, Said, unknown_lora_nodes
 
@@ -69,10 +70,10 @@ class _Segment:
         return Source(self.nodes[-1].id, MODEL)
 
 
-def rewrite_loaders(graph: Graph, findings: Findings) -> None:
+def rewrite_loaders(graph: Graph, findings: Findings, chosen: Chosen = EVERY) -> None:
     """Replace stackers and loaders of one level."""
     segments: dict[str, _Segment] = {}
-    for node in list(graph.nodes()):
+    for node in [node for node in graph.nodes() if chosen.has(graph, node.id)]:
         kind = KINDS.get(node.type)
         if kind is None:
             continue
@@ -87,7 +88,7 @@ def rewrite_loaders(graph: Graph, findings: Findings) -> None:
             findings.left.append(Left(graph.place, node.id, node.type, str(error)))
     for segment in _joined(graph, segments):
         _replace_loaders(graph, segment, findings)
-    for node in unknown_lora_nodes(graph.nodes()):
+    for node in unknown_lora_nodes(node for node in graph.nodes() if chosen.has(graph, node.id)):
         reason = "no rule for this kind of node"
         findings.left.append(Left(graph.place, node.id, node.type, reason))
 
@@ -182,7 +183,7 @@ def _replace_loaders(graph: Graph, segment: _Segment, findings: Findings) -> Non
     text = write(Stack(segment.said.entries))
     stack = graph.source(*segment.stack) if segment.stack else None
     if segment.said.entries or stack is None:
-        rack = graph.add(rack_node(text), first.id, below=first is last)
+        rack = graph.add(rack_node(text), first.id, below=int(first is last))
         _connect(graph, stack, rack, "stack")
         stack = Source(rack, 0)
         made.insert(0, rack)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from ..errors import NotConvertible, RackError
 from ..grammar import parse
+from .chosen import EVERY, Chosen
 from .graph import Graph, Mode, NewNode, Node, Reader, Source
 from .rewrite import CLIP, MODEL, Done, Findings, Left, apply_node
 
@@ -20,11 +21,11 @@ _TWO_STRENGTHS = re.compile(r"<\s*lora\s*:[^:<>]*:[^:<>=]*:[^:<>=]*>", re.IGNORE
 _ORDER_NOTE = "two strengths in a tag are read as A1111 does: the text encoder's first, then the model's"
 
 
-def rewrite_tags(graph: Graph, findings: Findings) -> None:
+def rewrite_tags(graph: Graph, findings: Findings, chosen: Chosen = EVERY) -> None:
     """Replace the tags in prompts of one level, all prompts of the same samplers at once."""
     tagged: dict[str, Node] = {}
     for node in graph.nodes():
-        if node.type == _ENCODER and _TAG.search(_text(node)):
+        if node.type == _ENCODER and chosen.has(graph, node.id) and _TAG.search(_text(node)):
             tagged[node.id] = node
     while tagged:
         node = next(iter(tagged.values()))
@@ -97,14 +98,14 @@ def _replace(graph: Graph, prompts: list[Node], samplers: frozenset[str], findin
     made: list[str] = []
     stack: Source | None = None
     for prompt in prompts:
-        node = graph.add(_prompt_node(_text(prompt)), prompt.id, below=True)
+        node = graph.add(_prompt_node(_text(prompt)), prompt.id, below=1)
         graph.set_input(prompt.id, "text", Source(node, 0))
         if stack is not None:
             graph.connect(stack, node, "stack")
         stack = Source(node, 1)
         made.append(node)
     assert stack is not None
-    apply = graph.add(apply_node(), prompts[0].id, below=True)
+    apply = graph.add(apply_node(), prompts[0].id, below=1)
     graph.rewire(model, Source(apply, MODEL), [Reader(sampler, "model") for sampler in samplers])
     graph.rewire(clip, Source(apply, CLIP), [Reader(encoder, "clip") for encoder in encoders])
     graph.connect(model, apply, "model")

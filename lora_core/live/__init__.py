@@ -8,7 +8,7 @@ to do it.
 from .dispatch import Dispatcher, publish
 from .layer import LiveLayer
 from .plan import Plan
-from .strengths import Strengths, StrengthsAt, within_windows
+from .strengths import Rows, Strengths, StrengthsAt, within_windows
 from .surroundings import PlainTorch, Surroundings
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "LiveLayer",
     "PlainTorch",
     "Plan",
+    "Rows",
     "Strengths",
     "StrengthsAt",
     "Surroundings",

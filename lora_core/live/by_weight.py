@@ -24,7 +24,9 @@ def run_by_weight(
     """The module's output with the strengths of `values`, (parts, rows) or (parts, 1), at the parts."""
     args, kwargs = call
     x = args[0]
-    base = surroundings.weights(module, frozenset(part.parameter for part in parts), x.device)
+    # All of them, as those that do not change must come to the same device and dtype.
+    names = frozenset(name for name, parameter in module.named_parameters(recurse=False))
+    base = surroundings.weights(module, names, x.device)
     dtype = x.dtype if x.is_floating_point() else kwargs.get("out_dtype") or next(module.parameters()).dtype
     columns, groups = torch.unique(values, dim=1, return_inverse=True)
 
@@ -50,7 +52,8 @@ def changed(
     base: Mapping[str, Tensor], parts: Sequence[Part], strengths: Sequence[float], surroundings: Surroundings
 ) -> dict[str, Tensor]:
     """The weights with every part applied in order; a strength of 0 leaves its part out, as in merging."""
-    weights = {name: weight.clone() for name, weight in base.items()}
+    touched = {part.parameter for part in parts}
+    weights = {name: weight.clone() if name in touched else weight for name, weight in base.items()}
     for part, strength in zip(parts, strengths, strict=True):
         if strength == 0:
             continue

@@ -77,7 +77,8 @@ class Dispatcher:
             args, kwargs = (x,), dict(others)
         if not active:
             return self._inner((args, kwargs))
-        if not all(layer.is_additive for layer, _ in active):
+        # What another pack's forward does to the output is not known, only that it uses the weights.
+        if self._before is not None or not all(layer.is_additive for layer, _ in active):
             return self._by_weight(active, (args, kwargs))
         out = self._inner((args, kwargs))
         for layer, strengths in active:

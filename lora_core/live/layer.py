@@ -11,23 +11,20 @@ from torch import Tensor, nn
 from .making import make_terms
 from .plan import Part
 from .site import Site
-from .strengths import Strengths
+from .strengths import Rows, Strengths
 from .surroundings import Surroundings
 from .terms import Term
 
 
 @dataclass(eq=False)
 class LiveLayer:
-    """What one stack does to one module.
-
-    `is_folded`: the module's input has several rows per picture, those of one picture side by side.
-    """
+    """What one stack does to one module."""
 
     module: nn.Module
     path: str
     parts: Sequence[Part]
     surroundings: Surroundings
-    is_folded: bool = False
+    rows: Rows = "apart"
     _site: Site | None = field(init=False)
     _terms: tuple[torch.device, torch.dtype, list[Term]] | None = field(default=None, init=False)
 
@@ -56,12 +53,12 @@ class LiveLayer:
             self.prepare(out.device, out.dtype)
         assert self._terms is not None
         for term in self._terms[2]:
-            out = term.add(out, x, strengths, self.is_folded)
+            out = term.add(out, x, strengths, self.rows)
         return out
 
     def values(self, strengths: Strengths, count: int) -> Tensor:
         """The strength of every part, block weight included, as (parts, count) or (parts, 1)."""
         entries = [part.entry for part in self.parts]
         used = strengths.only(entries)
-        values = used.values if used.is_shared else used.spread(count, self.path, self.is_folded)
+        values = used.values if used.is_shared else used.spread(count, self.path, self.rows)
         return values * torch.tensor([[part.factor] for part in self.parts])

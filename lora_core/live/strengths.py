@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..errors import NotSweepable
+
+Rows = Literal["apart", "folded", "mixed"]
+"""How the rows of a layer's input belong to the pictures of the batch: one each, several each and those of a
+picture side by side, or in no order to rely on, whatever their number.
+"""
 
 StrengthsAt = Callable[[float], Tensor]
 """Strengths at a fraction of the sampling, (entries,) or (entries, rows of the batch)."""
@@ -53,19 +59,18 @@ class Strengths:
         """Those of some entries, again as few rows as they need."""
         return Strengths.of(self.values[list(entries)])
 
-    def spread(self, count: int, layer: str, is_folded: bool) -> Tensor:
+    def spread(self, count: int, layer: str, rows: Rows) -> Tensor:
         """(entries, count) for a layer whose input has `count` rows, or (entries, 1) where they are shared.
 
-        A layer that folds something else into the rows is known to keep each picture's together
-        (`is_folded`) or is refused. Raises NotSweepable, naming the layer.
+        Raises NotSweepable, naming the layer, unless each row is known to be one picture's.
         """
-        rows = self.values.shape[1]
-        if rows in (1, count):
+        pictures = self.values.shape[1]
+        if pictures == 1 or (pictures == count and rows != "mixed"):
             return self.values
-        if is_folded and count % rows == 0:
-            return self.values.repeat_interleave(count // rows, dim=1)
+        if rows == "folded" and count % pictures == 0:
+            return self.values.repeat_interleave(count // pictures, dim=1)
         raise NotSweepable(
             layer,
-            f"sees {count} rows where the batch has {rows}, so that pictures of different strengths "
+            f"sees {count} rows where the batch has {pictures}, so that pictures of different strengths "
             "cannot be told apart in it",
         )

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from ..adapters import Reorder
 from .site import Site, Slice
-from .strengths import Strengths
+from .strengths import Rows, Strengths
 
 
 class Term(Protocol):
     """A change of one module's output, on its device."""
 
-    def add(self, out: Tensor, x: Tensor, strengths: Strengths, is_folded: bool) -> Tensor:
+    def add(self, out: Tensor, x: Tensor, strengths: Strengths, rows: Rows) -> Tensor:
         """Add it to `out` in place where `out` lets it, and return the sum."""
         ...
 
@@ -38,7 +38,7 @@ class Numbers:
     dtype: torch.dtype
     _last: tuple[Strengths, int, Tensor | None] | None = field(default=None, init=False)
 
-    def at(self, strengths: Strengths, x: Tensor, is_folded: bool) -> Tensor | None:
+    def at(self, strengths: Strengths, x: Tensor, rows: Rows) -> Tensor | None:
         """(rows, R) or (1, R), or None where all of them are 0."""
         count = x.shape[0] if x.ndim > 1 + self.site.spatial else 1
         last = self._last
@@ -48,9 +48,7 @@ class Numbers:
                 made = None
             else:
                 spread = (
-                    strengths.values
-                    if values.is_shared
-                    else strengths.spread(count, self.site.path, is_folded)
+                    strengths.values if values.is_shared else strengths.spread(count, self.site.path, rows)
                 )
                 made = spread[self.entries].mul(self.scales.unsqueeze(1)).T
                 made = (made[:1] if values.is_shared else made).contiguous().to(self.device, self.dtype)
@@ -67,8 +65,8 @@ class LowRankTerm:
     ups: Sequence[tuple[Slice, int, int, Tensor]]  # slice of the output, first and last row of down, up
     numbers: Numbers
 
-    def add(self, out: Tensor, x: Tensor, strengths: Strengths, is_folded: bool) -> Tensor:
-        factors = self.numbers.at(strengths, x, is_folded)
+    def add(self, out: Tensor, x: Tensor, strengths: Strengths, rows: Rows) -> Tensor:
+        factors = self.numbers.at(strengths, x, rows)
         if factors is None:
             return out
         inner = self.site.apply(self.down, x.to(self.down.dtype))
@@ -109,8 +107,8 @@ class DeltaTerm:
     change: Tensor
     numbers: Numbers
 
-    def add(self, out: Tensor, x: Tensor, strengths: Strengths, is_folded: bool) -> Tensor:
-        factors = self.numbers.at(strengths, x, is_folded)
+    def add(self, out: Tensor, x: Tensor, strengths: Strengths, rows: Rows) -> Tensor:
+        factors = self.numbers.at(strengths, x, rows)
         if factors is None:
             return out
         site = self.site
@@ -130,8 +128,8 @@ class KroneckerTerm:
     right: Tensor  # (o2, i2, *kernel)
     numbers: Numbers
 
-    def add(self, out: Tensor, x: Tensor, strengths: Strengths, is_folded: bool) -> Tensor:
-        factors = self.numbers.at(strengths, x, is_folded)
+    def add(self, out: Tensor, x: Tensor, strengths: Strengths, rows: Rows) -> Tensor:
+        factors = self.numbers.at(strengths, x, rows)
         if factors is None:
             return out
         site, i1 = self.site, self.left.shape[1]
@@ -160,6 +158,6 @@ class BiasTerm:
     changes: Tensor  # (number of them, out)
     numbers: Numbers
 
-    def add(self, out: Tensor, x: Tensor, strengths: Strengths, is_folded: bool) -> Tensor:
-        factors = self.numbers.at(strengths, x, is_folded)
+    def add(self, out: Tensor, x: Tensor, strengths: Strengths, rows: Rows) -> Tensor:
+        factors = self.numbers.at(strengths, x, rows)
         return out if factors is None else out.add_(self.site.spread(factors @ self.changes, out))

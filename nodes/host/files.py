@@ -44,8 +44,8 @@ class Loaded:
 
 
 def _cache_bytes() -> int:
-    """The bound of the cache: LORA_RACKCACHE_MIB from the environment, else an eighth of the memory."""
-    setting = os.environ.get("LORA_RACKCACHE_MIB", "")
+    """The bound of the cache: LORA_RACK_CACHE_MIB from the environment, else an eighth of the memory."""
+    setting = os.environ.get("LORA_RACK_CACHE_MIB", "")
     mib = int(setting) if setting.isdecimal() else int(comfy.model_management.total_ram) // 8
     return mib * 2**20
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ...lora_core.errors import NotLive, NotSweepable
 from ...lora_core.live import Dispatcher, LiveLayer, Plan, Strengths, StrengthsAt, publish
-from .live_modules import HostModules, can_be_live, folds_rows
+from .live_modules import HostModules, can_be_live, rows_of
 
 # Which rows of the whole batch are being sampled; None is all of them.
 _ROWS: ContextVar[tuple[int, ...] | None] = ContextVar("rows", default=None)
@@ -87,7 +87,7 @@ class _LiveStack:
         dtype = model.manual_cast_dtype or model.get_dtype()
         for path, parts in self.plan.modules.items():
             module = model.get_submodule(path)
-            layer = LiveLayer(module, path, parts, HostModules(), folds_rows(model, path))
+            layer = LiveLayer(module, path, parts, HostModules(), rows_of(path))
             layer.prepare(patcher.load_device, dtype)
             Dispatcher.install(self.name, layer)
             self._layers.append(layer)

@@ -6,6 +6,7 @@ Run in the host's interpreter with RACK_HOST_DIR set to bring the document up to
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import in_host
 
@@ -30,7 +31,7 @@ def family_table() -> str:
     return "\n".join(lines)
 
 
-def _row(name: str, shapes: dict[str, tuple[int, ...]]) -> str:
+def _row(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     family = family_of(shapes)
     keys = [key for key in shapes if key.endswith(".weight") and key.startswith(family.prefix)]
     placed = [key for key in keys if family.place(key).block != "OTHER"]

@@ -6,6 +6,8 @@ what the block tables of the pack are checked against, so nothing of it is taken
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import comfy.model_detection
@@ -137,7 +139,8 @@ TEXT_BLOCKS: dict[str, str] = {
 }
 
 
-def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
+@cache
+def shapes_of(name: str) -> Mapping[str, tuple[int, ...]]:
     """The weights of a model at full depth, by key."""
     config = dict(families.MODELS[name]) | DEPTHS.get(name, {})
     if name == "Stable Audio":
@@ -148,7 +151,8 @@ def shapes_of(name: str) -> dict[str, tuple[int, ...]]:
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
-def text_shapes_of(name: str) -> dict[str, tuple[int, ...]]:
+@cache
+def text_shapes_of(name: str) -> Mapping[str, tuple[int, ...]]:
     """The weights of the text encoders of a family, by key."""
     state = families.text_encoder(name).state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}

@@ -26,6 +26,9 @@ def enter_host() -> None:
 
         comfy.options.enable_args_parsing()
         import comfy.cli_args
+
+        # Early, as in main.py: the host's nodes.py puts comfy/ first on the path, which has a utils.py too.
+        importlib.import_module("utils.install_util")
     finally:
         sys.argv = arguments
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def test_every_weight_of_a_text_encoder_is_in_a_block(name: str) -> None:
     _check(full_models.text_shapes_of(name), full_models.TEXT_BLOCKS[name], "")
 
 
-def _check(shapes: dict[str, tuple[int, ...]], expected: str, prefix: str) -> None:
+def _check(shapes: Mapping[str, tuple[int, ...]], expected: str, prefix: str) -> None:
     family = family_of(shapes)
     keys = [key for key in shapes if key.endswith(".weight") and key.startswith(prefix)]
     assert list(family.blocks(keys)) == list(_ids(expected))

@@ -127,11 +127,10 @@ def test_another_packs_forward_is_respected(pack: Any, model: Any, lora_folder: 
     comfy.model_management.unload_all_models()
     # The pack itself leaves a bound method where the class's was.
     model.model.get_submodule(LAYER).__dict__.pop("forward", None)
-    if kind == "OFT":
-        ours_outside = live(pack, _doubled(model), row)
-        for _ in range(2):
-            assert apart(draw(ours_outside), wanted) <= TOLERANCE
-            assert torch.equal(draw(model), plain)
+    ours_outside = live(pack, _doubled(model), row)
+    for _ in range(2):
+        assert apart(draw(ours_outside), wanted) <= TOLERANCE
+        assert torch.equal(draw(model), plain)
     comfy.model_management.unload_all_models()
     model.model.get_submodule(LAYER).__dict__.pop("forward", None)
 

@@ -86,8 +86,10 @@ def test_fractions_are_those_of_the_hosts_timestep_ranges(pack: Any) -> None:
         for level in levels:
             fraction = fraction_of(kind, float(level))
             for percent, limit in zip(percents, limits, strict=True):
-                assert (percent <= fraction) == bool(level <= limit), (type(kind), percent, level)
-                if percent > 0:  # an entry that stops at 0 is never on
+                # An entry that starts at 1 or stops at 0 is never on.
+                if percent < 1:
+                    assert (percent <= fraction) == bool(level <= limit), (type(kind), percent, level)
+                if percent > 0:
                     assert (fraction <= percent) == bool(level >= limit), (type(kind), percent, level)
 
 

@@ -202,10 +202,20 @@ def test_rows_that_are_not_the_batchs_are_refused_by_name(kind: str) -> None:
 def test_rows_known_to_be_folded_repeat_in_place(kind: str) -> None:
     module = _random(nn.Linear(12, 8))
     parts = [_weight_part(0, make(kind, (8, 12)))]
-    Dispatcher.install("stack", LiveLayer(module, "layer", parts, PlainTorch(), is_folded=True))
+    Dispatcher.install("stack", LiveLayer(module, "layer", parts, PlainTorch(), rows="folded"))
     x = Numbers(9)(6, 12)
     with publish("stack", Strengths.of(torch.tensor([[0.5, 1.0]]))):
         made = module(x)
     for row, strength in enumerate([0.5, 0.5, 0.5, 1.0, 1.0, 1.0]):
         wanted = _merged(module, parts, [strength])(x[row])
         assert (made[row] - wanted).abs().max() <= TOLERANCE * wanted.abs().max()
+
+
+def test_rows_in_no_order_are_refused_though_their_number_fits() -> None:
+    module = _random(nn.Linear(12, 8))
+    layer = LiveLayer(module, "layer", [_weight_part(0, make("LoRA", (8, 12)))], PlainTorch(), rows="mixed")
+    Dispatcher.install("stack", layer)
+    with publish("stack", Strengths.of(torch.tensor([[0.5, 1.0]]))), pytest.raises(NotSweepable):
+        module(torch.ones(2, 12))
+    with publish("stack", Strengths.of(torch.tensor([0.5]))):
+        module(torch.ones(2, 12))

@@ -1,0 +1,105 @@
+"""`live`: a step of the sampling with a stack added in the forward pass, against one with the stack merged.
+
+`added` is what live costs of a merged step, `arithmetic` what its own products are of it: the products of
+`r · (in + out)` per position of every changed layer, over all products of the step. `points` is by how many
+hundredths of a step the first is above the second. Loading and patching are no part of a step.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import comfy.sample
+import in_host
+import torch
+from subjects import Subject, open_subject
+from timing import alternate
+from torch.utils.flop_counter import FlopCounterMode
+
+COUNTS = (1, 4)
+STEPS = 4
+LATENT = (1, 4, 24, 24)  # 192 pixels
+PAIRS = 3
+
+Case = tuple[str, dict[str, float]]
+
+
+def run() -> Iterator[Case]:
+    """SD1.5 for one LoRA and several, one picture and a batch of four, without guidance."""
+    with open_subject("sd15", torch.float32) as subject:
+        for count in COUNTS:
+            yield f"sd15/{count}", _case(subject, count, 1)
+        yield f"sd15/{COUNTS[0]}/batch 4", _case(subject, COUNTS[0], 4)
+
+
+def _case(subject: Subject, count: int, rows: int) -> dict[str, float]:
+    merged, live = (_model(subject, count, mode) for mode in ("merged", "live"))
+    pair = alternate(lambda: _step(merged, rows), lambda: _step(live, rows), f"live, {count} LoRAs", PAIRS)
+    arithmetic = _own_products(live) / _products(merged)
+    added = pair.ours_s / pair.host_s - 1
+    return {
+        "merged_s": pair.host_s,
+        "live_s": pair.ours_s,
+        "ratio": pair.ratio,
+        "added": added,
+        "arithmetic": arithmetic,
+        "points": 100 * (added - arithmetic),
+    }
+
+
+def _model(subject: Subject, count: int, mode: str) -> Any:
+    classes = in_host.load_pack().NODE_CLASS_MAPPINGS
+    rows = zip(subject.loras, subject.strengths(count), strict=False)
+    stack, _ = classes["LoraRackStack"]().build("\n".join(f"<lora:{n}:{s}>" for n, s in rows))
+    return classes["LoraRackApply"]().apply(subject.model, stack, "error", None, mode)[0]
+
+
+def _step(model: Any, rows: int) -> float:
+    """Median seconds of the steps of a sampling, the first left out."""
+    times: list[float] = []
+    _sample(model, rows, STEPS, lambda *_: times.append(time.perf_counter()))
+    return statistics.median(after - before for before, after in pairwise(times))
+
+
+def _sample(model: Any, rows: int, steps: int, callback: Any = None) -> None:
+    noise = torch.randn(LATENT).repeat(rows, 1, 1, 1)
+    cond = [[torch.randn(1, 77, 768), {}]]
+    comfy.sample.sample(
+        model, noise, steps, 1.0, "euler", "normal", cond, cond, noise, callback=callback, disable_pbar=True
+    )
+
+
+def _products(merged: Any) -> float:
+    """Multiplications of a merged step."""
+    with FlopCounterMode(display=False) as counter:
+        _sample(merged, 1, 1)
+    return counter.get_total_flops() / 2
+
+
+def _own_products(live: Any) -> float:
+    """Multiplications of `r · (in + out)` per position, over the layers a live stack changes."""
+    (name,) = live.injections
+    plan = live.injections[name][0].inject.__self__.plan
+    total = 0
+    handles = []
+
+    def count(rank: int) -> Any:
+        def hook(module: torch.nn.Module, args: Any, out: torch.Tensor) -> None:
+            nonlocal total
+            weight = module.weight
+            channels = 1 if weight.ndim > 2 else -1
+            total += rank * (weight[0].numel() + weight.shape[0]) * out.numel() // out.shape[channels]
+
+        return hook
+
+    for path, parts in plan.modules.items():
+        rank = sum(part.adapter.rank for part in parts)
+        handles.append(live.model.get_submodule(path).register_forward_hook(count(rank)))
+    _sample(live, 1, 1)
+    for handle in handles:
+        handle.remove()
+    return total
