@@ -1,8 +1,8 @@
 """`live`: a step of the sampling with a stack added in the forward pass, against one with the stack merged.
 
-`added` is what live costs of a merged step, `arithmetic` what its own products are of it: the products of
-`r · (in + out)` per position of every changed layer, over all products of the step. `points` is by how many
-hundredths of a step the first is above the second. Loading and patching are no part of a step.
+`added` is what live layers add to a step of the same weights without any stack, `arithmetic` what their own
+products are of it: those of `r · (in + out)` per position of every changed layer, over all of the step's.
+`points` is by how many hundredths of a step the first is above the second. Loading is no part of a step.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import comfy.sample
-import in_host
 import torch
 from subjects import Subject, open_subject
 from timing import alternate
@@ -37,10 +36,12 @@ def run() -> Iterator[Case]:
 
 
 def _case(subject: Subject, count: int, rows: int) -> dict[str, float]:
-    merged, live = (_model(subject, count, mode) for mode in ("merged", "live"))
-    pair = alternate(lambda: _step(merged, rows), lambda: _step(live, rows), f"live, {count} LoRAs", PAIRS)
-    arithmetic = _own_products(live) / _products(merged)
-    added = pair.ours_s / pair.host_s - 1
+    merged, live = (subject.ours(subject.strengths(count), mode) for mode in ("merged", "live"))
+    what = f"live, {count} LoRAs"
+    bare = alternate(lambda: _step(subject.model, rows), lambda: _step(live, rows), f"{what}, bare", PAIRS)
+    pair = alternate(lambda: _step(merged, rows), lambda: _step(live, rows), f"{what}, merged", PAIRS)
+    arithmetic = _own_products(live) / _products(subject.model)
+    added = bare.ours_s / bare.host_s - 1
     return {
         "merged_s": pair.host_s,
         "live_s": pair.ours_s,
@@ -49,13 +50,6 @@ def _case(subject: Subject, count: int, rows: int) -> dict[str, float]:
         "arithmetic": arithmetic,
         "points": 100 * (added - arithmetic),
     }
-
-
-def _model(subject: Subject, count: int, mode: str) -> Any:
-    classes = in_host.load_pack().NODE_CLASS_MAPPINGS
-    rows = zip(subject.loras, subject.strengths(count), strict=False)
-    stack, _ = classes["LoraRackStack"]().build("\n".join(f"<lora:{n}:{s}>" for n, s in rows))
-    return classes["LoraRackApply"]().apply(subject.model, stack, "error", None, mode)[0]
 
 
 def _step(model: Any, rows: int) -> float:
@@ -73,10 +67,10 @@ def _sample(model: Any, rows: int, steps: int, callback: Any = None) -> None:
     )
 
 
-def _products(merged: Any) -> float:
-    """Multiplications of a merged step."""
+def _products(model: Any) -> float:
+    """Multiplications of a step without a stack."""
     with FlopCounterMode(display=False) as counter:
-        _sample(merged, 1, 1)
+        _sample(model, 1, 1)
     return counter.get_total_flops() / 2
 
 

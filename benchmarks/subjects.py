@@ -51,12 +51,12 @@ class Subject:
             (model,) = loader.load_lora_model_only(model, name, strength)
         return model
 
-    def ours(self, strengths: Sequence[float]) -> Any:
+    def ours(self, strengths: Sequence[float], mode: str = "auto") -> Any:
         """The model after our nodes."""
         classes = in_host.load_pack().NODE_CLASS_MAPPINGS
         text = "\n".join(f"<lora:{n}:{s}>" for n, s in zip(self.loras, strengths, strict=False))
         stack, _ = classes["LoraRackStack"]().build(text)
-        model, _, _ = classes["LoraRackApply"]().apply(self.model, stack, "error")
+        model, _, _ = classes["LoraRackApply"]().apply(self.model, stack, "error", None, mode)["result"]
         return model
 
 

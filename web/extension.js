@@ -2,6 +2,10 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { speak } from "./language.js";
+import { MovingIn } from "./moving_in/moving_in.js";
+import { TEXTS as MOVING } from "./moving_in/texts.js";
+import { labelNode, translateDefinition } from "./node_texts.js";
 import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
 import { Server } from "./server.js";
@@ -14,19 +18,44 @@ const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
 const RACK_WIDGET = "lora_rack";
 const MIN_WIDTH_PX = 420;
+const OURS = "LoraRack";
+const TURNABLE = ["LoraRackApply", "LoraRackLoad", "LoraRackStack", "LoraRackAdd"]; // into the host's loaders
 
 /** @type {WeakMap<LGraphNode, RackEditor>} */
 const racks = new WeakMap();
 
 const server = new Server((path, options) => api.fetchApi(path, options), (path) => api.apiURL(path));
 
+const movingIn = new MovingIn(server, {
+  look: openGraph,
+  load: loadAsOneStep,
+  say: (severity, summary, detail) => app.extensionManager?.toast.add({ severity, summary, detail, life: 6000 }),
+});
+
 app.registerExtension({
   name: "LoraRack",
-  init() {
+  commands: [
+    { id: "LoraRack.TurnIntoRack", label: () => MOVING.toRack, function: () => movingIn.turnInto("rack") },
+    { id: "LoraRack.TurnIntoLoaders", label: () => MOVING.toLoaders, function: () => movingIn.turnInto("loaders") },
+  ],
+  menuCommands: [{ path: ["Edit"], commands: ["LoraRack.TurnIntoRack", "LoraRack.TurnIntoLoaders"] }],
+  getCanvasMenuItems: () => [
+    null,
+    { content: MOVING.toRack, callback: () => void movingIn.turnInto("rack") },
+    { content: MOVING.toLoaders, callback: () => void movingIn.turnInto("loaders") },
+  ],
+  getNodeMenuItems: movingItems,
+  async init() {
     const href = new URL("./style.css", import.meta.url).href;
     document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+    const texts = await api.fetchApi("/i18n");
+    if (texts.ok) speak(await texts.json(), () => String(app.extensionManager?.setting.get("Comfy.Locale") ?? "en"));
+  },
+  beforeRegisterNodeDef(_type, definition) {
+    if (definition.name.startsWith(OURS)) translateDefinition(definition);
   },
   nodeCreated(node) {
+    if (node.comfyClass?.startsWith(OURS)) labelNode(node);
     if (node.comfyClass === STACK_NODE) mountRack(node);
     if (node.comfyClass === APPLY_NODE) handOnVerdicts(node);
   },
@@ -90,6 +119,50 @@ function textChanged(node, text, value) {
   if (text.element instanceof HTMLTextAreaElement) text.element.value = value;
   text.callback?.(value);
   node.graph?.setDirtyCanvas(true, true);
+}
+
+/**
+ * What the menu of a node offers: to turn it, or all that are selected with it, into something else.
+ *
+ * @param {LGraphNode} node
+ */
+function movingItems(node) {
+  const type = node.comfyClass ?? "";
+  const target = type.startsWith(OURS) ? "loaders" : "rack";
+  if (target === "rack" ? !/lora/i.test(type) : !TURNABLE.includes(type)) return [];
+  const selected = openGraph().nodes;
+  const nodes = selected.includes(String(node.id)) ? selected : [String(node.id)];
+  const content = target === "rack" ? MOVING.toRack : MOVING.toLoaders;
+  return [{ content, callback: () => void movingIn.turnInto(target, nodes) }];
+}
+
+/** The graph as it would be saved, and what is selected in the part of it that is open. */
+function openGraph() {
+  const root = app.rootGraph ?? app.graph;
+  const open = app.canvas.graph;
+  return {
+    workflow: root.serialize(),
+    nodes: Object.keys(app.canvas.selected_nodes ?? {}),
+    subgraph: open && open !== root ? String(open.id) : "",
+  };
+}
+
+/**
+ * Put another graph in the place of the open one as the host's own undo does it, so that undo takes it back.
+ *
+ * @param {object} workflow
+ */
+async function loadAsOneStep(workflow) {
+  const open = app.extensionManager?.workflow?.activeWorkflow ?? null;
+  const tracker = open?.changeTracker;
+  if (tracker) tracker._restoringState = true; // else loading would make the new graph the one to go back to
+  try {
+    const quiet = { showMissingModelsDialog: false, showMissingNodesDialog: false };
+    await app.loadGraphData(workflow, false, false, open, quiet);
+  } finally {
+    if (tracker) tracker._restoringState = false;
+  }
+  rememberForUndo();
 }
 
 function rememberForUndo() {

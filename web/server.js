@@ -23,6 +23,9 @@
  * @typedef {import("./rack/rows.js").RowData} RowData
  * @typedef {{rows: RowData[], text: string}} Written
  * @typedef {{total: number, offset: number, cards: Card[]}} CardPage
+ * @typedef {{place: string, nodes: string[], types: string[], made: string[], text: string, notes: string[]}} Done
+ * @typedef {{place: string, node: string, type: string, reason: string}} Left
+ * @typedef {{workflow: object, done: Done[], left: Left[]}} Conversion
  * @typedef {(path: string, options?: RequestInit) => Promise<Response>} Fetch
  */
 
@@ -108,6 +111,17 @@ export class Server {
   async stackInFile(file) {
     const headers = { "Content-Type": "application/octet-stream" };
     return (await this.#ask("stack_in_file", { method: "POST", headers, body: file })).rows;
+  }
+
+  /**
+   * A workflow with other nodes in the place of some; see nodes/routes_convert.py.
+   *
+   * @param {"rack" | "loaders"} to
+   * @param {{workflow: object, nodes: string[], subgraph: string}} place without nodes, all of the workflow
+   * @returns {Promise<Conversion>}
+   */
+  convert(to, { workflow, nodes, subgraph }) {
+    return this.#post("convert", { to, workflow, subgraph, nodes: nodes.length ? nodes : null });
   }
 
   /**

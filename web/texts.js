@@ -1,6 +1,8 @@
 // Every text the page shows, in one place; nothing else in web/ holds a sentence.
 
-export const TEXTS = {
+import { fill, locale, localised } from "./language.js";
+
+export const TEXTS = localised("rack", {
   rack: "LoRA Rack",
   add: "Add LoRA",
   emptyTitle: "No LoRAs yet",
@@ -52,35 +54,47 @@ export const TEXTS = {
   name: "Name",
   fileProblem: "Problem",
   commentRow: "Remark",
-};
+  count: "{on} on",
+  countOf: "{on} of {all} on",
+  row: "LoRA {name}",
+  power: "{name} on",
+  strengthOf: "Strength of {name}",
+  clipStrengthOf: "Text encoder strength of {name}",
+  asNumber: "{label}, as a number",
+  copy: "Copy {word}",
+  of: "{what}: {name}",
+  foundOne: "1 LoRA",
+  foundMany: "{count} LoRAs",
+  moved: "{name}: place {place} of {count}",
+});
 
 /** What became of a row in the last run. */
 export const VERDICTS = { ok: "It fits", partial: "It fits in part", nothing: "It does nothing" };
 
 /** @param {number} on @param {number} all */
-export const countText = (on, all) => (all === 0 ? "" : on === all ? `${all} on` : `${on} of ${all} on`);
+export const countText = (on, all) => (all === 0 ? "" : fill(on === all ? TEXTS.count : TEXTS.countOf, { on, all }));
 
 /** @param {string} name */
-export const rowLabel = (name) => `LoRA ${name}`;
+export const rowLabel = (name) => fill(TEXTS.row, { name });
 
 /** @param {string} name */
-export const powerLabel = (name) => `${name} on`;
+export const powerLabel = (name) => fill(TEXTS.power, { name });
 
 /** @param {string} name @param {boolean} isClip */
-export const strengthLabel = (name, isClip) =>
-  isClip ? `Text encoder strength of ${name}` : `Strength of ${name}`;
+export const strengthLabel = (name, isClip) => fill(isClip ? TEXTS.clipStrengthOf : TEXTS.strengthOf, { name });
 
 /** @param {string} label */
-export const numberLabel = (label) => `${label}, as a number`;
+export const numberLabel = (label) => fill(TEXTS.asNumber, { label });
 
 /** @param {string} word */
-export const copyLabel = (word) => `Copy ${word}`;
+export const copyLabel = (word) => fill(TEXTS.copy, { word });
 
 /** @param {string} what @param {string} name */
-export const ofRow = (what, name) => `${what}: ${name}`;
+export const ofRow = (what, name) => fill(TEXTS.of, { what, name });
 
 /** @param {number} count */
-export const foundText = (count) => (count === 1 ? "1 LoRA" : `${count.toLocaleString("en")} LoRAs`);
+export const foundText = (count) =>
+  count === 1 ? TEXTS.foundOne : fill(TEXTS.foundMany, { count: count.toLocaleString(locale()) });
 
 /** @param {string} name @param {number} place @param {number} count */
-export const movedText = (name, place, count) => `${name}: place ${place} of ${count}`;
+export const movedText = (name, place, count) => fill(TEXTS.moved, { name, place, count });

@@ -68,5 +68,5 @@ def test_the_report_names_every_lora(client: HostClient) -> None:
     assert lines[0].startswith("sd3/style_0.safetensors at 0.8: ")
     assert "layers match" in lines[0]
     assert "LoRA, rank 4" in lines[0]
-    assert lines[1].startswith("sd3/style_1.safetensors at model 1, text encoder 0.5: ")
+    assert lines[2].startswith("sd3/style_1.safetensors at model 1, text encoder 0.5: ")
     assert lines[-1].startswith("cache: ")

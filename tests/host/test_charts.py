@@ -51,7 +51,7 @@ def test_no_two_bars_and_no_two_labels_touch(pack: ModuleType, core: ModuleType,
     assert int((np.diff(bars.astype(int)) == 1).sum()) == count
     ink = (chart[-78:] < 128).all(axis=-1).any(axis=0)
     gaps = np.diff(np.flatnonzero(ink)) - 1
-    assert int((gaps > 4).sum()) == count - 1, "letters of a label stand closer"
+    assert int((gaps > 6).sum()) == count - 1, "letters of a label stand closer"
     assert not ink[:90].any()
     assert not ink[-10:].any()
 

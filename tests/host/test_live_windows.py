@@ -22,9 +22,8 @@ from torch import Tensor
 def windowed(pack: Any, model: Any, text: str, mode: str = "auto", clip: Any = None) -> tuple[Any, Any, str]:
     """The model with a stack as its text says, and the report."""
     stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build(text)
-    result: tuple[Any, Any, str] = pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(
-        model, stack, "error", clip, mode
-    )
+    applied = pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, "error", clip, mode)
+    result: tuple[Any, Any, str] = applied["result"]
     return result
 
 

@@ -14,6 +14,7 @@ from lora_core.adapters import Adapter
 from lora_core.adapters.full import Difference
 from lora_core.adapters.lokr import LoKr
 from lora_core.adapters.low_rank import LowRank
+from lora_core.adapters.padded import Padded
 from lora_core.blocks import family_of
 from lora_core.family_of_file import family_of_file
 from lora_core.files import Stamp
@@ -83,6 +84,12 @@ def test_two_changes_of_one_weight_are_added_before_they_are_squared() -> None:
     first, second = LowRank(_rand(6, 2), _rand(2, 4, seed=1), 1.0), Difference(_rand(6, 4, seed=2))
     wanted = _square_sum(first.up.double() @ first.down.double() + second.difference.double())
     assert change_energy([first, second]) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_what_a_weight_grows_by_is_all_change() -> None:
+    adapter, weight = Padded(LowRank(_rand(6, 2), _rand(2, 5, seed=1), 0.5), (6, 5)), _rand(4, 5, seed=2)
+    wanted = _square_sum(0.5 * adapter.inner.up.double() @ adapter.inner.down.double())
+    assert change_energy([adapter], weight) == pytest.approx(wanted, rel=1e-4)
 
 
 BLOCK = "diffusion_model.{}.1.transformer_blocks.0.attn{}.to_k.weight"

@@ -2,6 +2,7 @@
 
 export interface Widget {
   name: string;
+  label?: string;
   type: string;
   value: string;
   hidden?: boolean;
@@ -26,7 +27,8 @@ export interface LGraphNode {
   id: number | string;
   comfyClass?: string;
   widgets?: Widget[];
-  inputs?: { name: string; type: string; link: number | null | undefined }[];
+  inputs?: { name: string; type: string; localized_name?: string; link: number | null | undefined }[];
+  outputs?: { name: string; localized_name?: string }[];
   size: [number, number];
   graph?: Graph | null;
   computeSize(): [number, number];
@@ -42,10 +44,74 @@ export interface LGraphNode {
 interface ChangeTracker {
   captureCanvasState?: () => void;
   checkState?: () => void;
+  _restoringState?: boolean;
+}
+
+export interface Graph {
+  id?: string;
+  serialize(): object;
+}
+
+export interface Workflow {
+  changeTracker?: ChangeTracker;
+}
+
+export interface NodeDefinition {
+  name: string;
+  display_name: string;
+  description: string;
+  category: string;
+  input: {
+    required?: Record<string, [unknown, { tooltip?: string }?]>;
+    optional?: Record<string, [unknown, { tooltip?: string }?]>;
+  };
+  output_tooltips?: string[];
+}
+
+interface MenuItem {
+  content: string;
+  callback: () => void;
+}
+
+interface Command {
+  id: string;
+  label: () => string;
+  function: () => void | Promise<void>;
+}
+
+interface Toast {
+  severity: "success" | "info" | "error";
+  summary: string;
+  detail: string;
+  life: number;
+}
+
+interface Extension {
+  name: string;
+  commands?: Command[];
+  menuCommands?: { path: string[]; commands: string[] }[];
+  getCanvasMenuItems?(): (MenuItem | null)[];
+  getNodeMenuItems?(node: LGraphNode): MenuItem[];
+  init?(): void | Promise<void>;
+  beforeRegisterNodeDef?(type: unknown, definition: NodeDefinition): void;
+  nodeCreated?(node: LGraphNode): void;
 }
 
 export const app: {
-  registerExtension(extension: { name: string; init?(): void; nodeCreated?(node: LGraphNode): void }): void;
-  canvas?: { graph?: Graph | null };
-  extensionManager?: { workflow?: { activeWorkflow?: { changeTracker?: ChangeTracker } } };
+  graph: Graph;
+  rootGraph?: Graph;
+  canvas: { graph: Graph | null; selected_nodes?: Record<string, LGraphNode> };
+  registerExtension(extension: Extension): void;
+  loadGraphData(
+    workflow: object,
+    clean: boolean,
+    restoreView: boolean,
+    open: Workflow | null,
+    options: object,
+  ): Promise<void>;
+  extensionManager?: {
+    workflow?: { activeWorkflow?: Workflow };
+    setting: { get(id: string): unknown };
+    toast: { add(message: Toast): void };
+  };
 };
