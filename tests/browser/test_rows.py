@@ -171,3 +171,26 @@ def test_rows_change_places_by_keys(bench: Workbench) -> None:
     rack.holds(f"<lora:{INK}:0.8>", f"<lora:{FRECKLES}:1>", f"<lora:{OIL}:0.5>")
     expect(switch).to_be_focused()
     expect(rack.element.get_by_role("status")).to_have_text("people/freckles: place 2 of 3")
+
+
+def test_a_taller_node_shows_more_rows(bench: Workbench) -> None:
+    lines = [f"<lora:library/shelf_00/style_{number:04}:0.5>" for number in range(30)]
+    rack = bench.add_rack("\n".join(lines))
+    expect(rack.rows).to_have_count(30)
+    bench.page.wait_for_timeout(500)
+    before = _box(rack.element)
+    corner = bench.page.evaluate(
+        "(id) => { const { pos, size } = app.graph.getNodeById(id);"
+        " const node = document.querySelector(`[data-node-id='${id}']`)?.getBoundingClientRect();"
+        " return node ? [node.right, node.bottom] : [pos[0] + size[0], pos[1] + size[1]]; }",
+        rack.node,
+    )
+    x, y = corner[0] - 3, corner[1] - 3
+    bench.page.mouse.move(x, y)
+    bench.page.mouse.down()
+    bench.page.mouse.move(x + 30, y + 60, steps=4)
+    bench.page.mouse.move(x + 60, y + 140, steps=4)
+    bench.page.mouse.up()
+    bench.eventually(lambda: _box(rack.element)["height"] > before["height"] + 100, True)
+    assert _box(rack.element)["width"] > before["width"] + 30
+    rack.holds(*lines)

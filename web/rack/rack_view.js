@@ -131,7 +131,8 @@ export class RackView {
 
   #assemble() {
     const made = element("div", {
-      class: "lora-rack lora-rack-theme", role: "group", "aria-label": TEXTS.rack, tabindex: "-1",
+      // The host's class lets a widget grow with its node in the new rendering.
+      class: "lora-rack lora-rack-theme widget-expands", role: "group", "aria-label": TEXTS.rack, tabindex: "-1",
       onpaste: (/** @type {ClipboardEvent} */ event) => this.#pasted(event),
       ondragover: (/** @type {DragEvent} */ event) => this.#draggedOver(event),
       ondragleave: () => made.classList.remove("is-target"),
