@@ -203,7 +203,8 @@ def _header_bytes(stamp: Stamp) -> bytes:
 def _refuse_other_formats(path: Path, prefix: bytes) -> None:
     if prefix[:4] == b"GGUF":
         raise NotALora(path, "is a GGUF model", "LoRAs are .safetensors files")
-    if prefix[:1] == b"<" or prefix == b"version ":
+    # "<" alone may be the low byte of a header's length, whose high bytes are zero.
+    if (prefix[:1] == b"<" and b"\0" not in prefix) or prefix == b"version ":
         raise NotALora(path, "is a web page or a pointer, not the file itself", _DOWNLOAD_AGAIN)
 
 

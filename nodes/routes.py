@@ -17,7 +17,7 @@ from server import PromptServer
 from ..lora_core.errors import BadBlockText, BadStackText, MissingLora, RackError, UnresolvedLora
 from ..lora_core.grammar import parse, write
 from ..lora_core.stack import Entry
-from . import host, pictures, row_json
+from . import equaliser, host, pictures, row_json
 from .catalog import Card, Catalog
 from .previews import thumbnail
 from .routes_convert import converted
@@ -45,6 +45,8 @@ def register() -> None:
         ("POST", "files", _files),
         ("POST", "write", _write),
         ("POST", "stack_in_file", _stack_in_file),
+        ("GET", "energy", _energy),
+        ("POST", "blocks", _blocks),
         ("POST", "convert", _convert),
     ):
         server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
@@ -154,6 +156,18 @@ async def _stack_in_file(request: web.Request) -> web.StreamResponse:
     """A picture or a workflow as the body → {"rows"}: the LoRAs it was made with."""
     data = await _bytes(request, MAX_FILE_BYTES)
     return web.json_response({"rows": await _apart(lambda: row_json.to_json(pictures.stack_in_file(data)))})
+
+
+async def _energy(request: web.Request) -> web.StreamResponse:
+    """?name= → the blocks of the LoRA's family and its energy in each, as equaliser.Profile.as_json."""
+    name = _name(request)
+    return web.json_response(await _apart(lambda: equaliser.PROFILES.get(name).as_json()))
+
+
+async def _blocks(request: web.Request) -> web.StreamResponse:
+    """{"name", "blocks", "elements", "part", "weights"} → the texts and their curve, as equaliser.draw."""
+    body = await _body(request)
+    return web.json_response(await _apart(lambda: equaliser.draw(body)))
 
 
 async def _convert(request: web.Request) -> web.StreamResponse:

@@ -16,12 +16,12 @@ from ..lora_core.sliders import SLIDERS
 from ..lora_core.stack import Entry
 from ..lora_core.sweep import Axis, Sweep, read_values, write_number
 from . import host, inputs
+from .frames import frames_for_page
 from .sliders import AUTO, slider_lora, slider_name
 from .stack_type import from_wire, to_wire
 from .sweep_sheet import draw_sweep
 
 OTHER = "other"
-_FRAMES = "lora_rack_frames"
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,13 +146,8 @@ def _results(rendered: _Rendered, stack: list[Any], pick: float) -> dict[str, An
     pictures, measured = rendered.pictures, rendered.measured
     note = f"pick {write_number(pick)}  ·  {rendered.passes}"
     sheet = torch.from_numpy(draw_sweep(rendered.sweep, measured, pictures.cpu().numpy(), note, pick))
-    frames = host.show(pictures[[one.index for one in measured]], "lora_rack_frame")
-    shown = [
-        {**file, "strength": one.strengths[0], "latent": one.latent, "measures": one.measures.as_json()}
-        for file, one in zip(frames, measured, strict=True)
-    ]
     numbers = as_json(rendered.sweep, measured, rendered.passes)
-    ui = {"images": host.show(sheet[None], "lora_rack_sheet"), _FRAMES: shown}
+    ui = frames_for_page(rendered.sweep, measured, pictures, sheet)
     return {"ui": ui, "result": (pictures, sheet[None], stack, json.dumps(numbers, indent=1))}
 
 

@@ -11,6 +11,7 @@ from ..lora_core.errors import RackError
 from ..lora_core.measurements import as_json, measure_sweep
 from ..lora_core.sweep import Sweep, read_axes
 from . import host, inputs
+from .frames import frames_for_page
 from .stack_type import from_wire
 from .sweep_sheet import draw_sweep
 
@@ -124,6 +125,7 @@ class LoraRackSweepSheet:
         "Luma, saturation and detail of every picture as JSON.",
     )
     FUNCTION = "draw"
+    OUTPUT_NODE = True
     SEARCH_ALIASES = ("contact sheet", "xy plot", "grid")
 
     @classmethod
@@ -131,10 +133,11 @@ class LoraRackSweepSheet:
         images = "All pictures of the sweep, decoded, in their order."
         return {"required": {"images": ("IMAGE", {"tooltip": images}), "sweep": lora_sweep()}}
 
-    def draw(self, images: Any, sweep: Any) -> tuple[Any, str]:
+    def draw(self, images: Any, sweep: Any) -> dict[str, Any]:
         pictures = images.cpu().numpy()
         passes = sweep.passes.describe()
         measured = measure_sweep(sweep.sweep, pictures, sweep.latents)
-        sheet = draw_sweep(sweep.sweep, measured, pictures, passes)
+        sheet = torch.from_numpy(draw_sweep(sweep.sweep, measured, pictures, passes))
         numbers = as_json(sweep.sweep, measured, passes)
-        return torch.from_numpy(sheet)[None], json.dumps(numbers, indent=1)
+        ui = frames_for_page(sweep.sweep, measured, images, sheet)
+        return {"ui": ui, "result": (sheet[None], json.dumps(numbers, indent=1))}

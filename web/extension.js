@@ -2,22 +2,27 @@
 
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
+import { mountEqualiser } from "./equaliser/mount.js";
 import { speak } from "./language.js";
 import { MovingIn } from "./moving_in/moving_in.js";
 import { TEXTS as MOVING } from "./moving_in/texts.js";
 import { labelNode, translateDefinition } from "./node_texts.js";
 import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
+import { mountScrubber } from "./scrubber/mount.js";
 import { Server } from "./server.js";
 
 /** @typedef {import("../../scripts/app.js").LGraphNode} LGraphNode @typedef {import("../../scripts/app.js").Widget} Widget */
 
 const STACK_NODE = "LoraRackStack";
+const BLOCKS_NODE = "LoraRackBlocks";
+const SWEEP_NODES = ["LoraRackSliderPreview", "LoraRackSweepSheet"];
 const APPLY_NODE = "LoraRackApply";
 const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
 const RACK_WIDGET = "lora_rack";
 const MIN_WIDTH_PX = 420;
+const STYLE_SHEETS = ["./style.css", "./equaliser/style.css", "./scrubber/style.css"];
 const OURS = "LoraRack";
 const TURNABLE = ["LoraRackApply", "LoraRackLoad", "LoraRackStack", "LoraRackAdd"]; // into the host's loaders
 
@@ -25,6 +30,8 @@ const TURNABLE = ["LoraRackApply", "LoraRackLoad", "LoraRackStack", "LoraRackAdd
 const racks = new WeakMap();
 
 const server = new Server((path, options) => api.fetchApi(path, options), (path) => api.apiURL(path));
+
+const host = { keepTextIn, hide, textChanged, setValue, takePlace, rememberForUndo };
 
 const movingIn = new MovingIn(server, {
   look: openGraph,
@@ -46,8 +53,10 @@ app.registerExtension({
   ],
   getNodeMenuItems: movingItems,
   async init() {
-    const href = new URL("./style.css", import.meta.url).href;
-    document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+    for (const sheet of STYLE_SHEETS) {
+      const { href } = new URL(sheet, import.meta.url);
+      document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+    }
     const texts = await api.fetchApi("/i18n");
     if (texts.ok) speak(await texts.json(), () => String(app.extensionManager?.setting.get("Comfy.Locale") ?? "en"));
   },
@@ -57,6 +66,8 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass?.startsWith(OURS)) labelNode(node);
     if (node.comfyClass === STACK_NODE) mountRack(node);
+    if (node.comfyClass === BLOCKS_NODE) mountEqualiser(node, server, host);
+    if (SWEEP_NODES.includes(node.comfyClass ?? "")) mountScrubber(node, (path) => api.apiURL(path), host);
     if (node.comfyClass === APPLY_NODE) handOnVerdicts(node);
   },
 });
@@ -68,7 +79,7 @@ function mountRack(node) {
   const editor = new RackEditor(server, {
     textChanged: () => textChanged(node, text, editor.text),
     gestureEnded: rememberForUndo,
-  }, text.value);
+  }, String(text.value));
   racks.set(node, editor);
   const view = new RackView(editor);
   keepTextIn(editor, text);
@@ -90,12 +101,12 @@ function mountRack(node) {
  * Make the editor the keeper of the widget's value. The host reads and writes it through these two functions,
  * whoever asks: a workflow, an undo, a subgraph's promoted widget, another extension.
  *
- * @param {RackEditor} editor
+ * @param {{text: string, setText(text: string): void, settled(): Promise<void>}} editor
  * @param {Widget} text
  */
 function keepTextIn(editor, text) {
   const { setValue } = text.options;
-  editor.setText(text.value);
+  editor.setText(String(text.value));
   text.options.getValue = () => editor.text;
   text.options.setValue = (value) => {
     setValue?.(value); // the host's own text box goes on showing the same
@@ -118,6 +129,13 @@ function hide(widget) {
 function textChanged(node, text, value) {
   if (text.element instanceof HTMLTextAreaElement) text.element.value = value;
   text.callback?.(value);
+  node.graph?.setDirtyCanvas(true, true);
+}
+
+/** @param {LGraphNode} node @param {Widget} widget @param {number} value */
+function setValue(node, widget, value) {
+  widget.value = value;
+  widget.callback?.(value);
   node.graph?.setDirtyCanvas(true, true);
 }
 
@@ -195,7 +213,7 @@ function followHeight(node, view) {
 }
 
 /**
- * After an undo the new rendering goes on showing the rack of the node that is gone, since the new node has the same
+ * After an undo the new rendering goes on showing the element of the node that is gone, since the new node has the same
  * id: put ours in its place, or edits would go nowhere.
  *
  * @param {LGraphNode} node
@@ -203,7 +221,8 @@ function followHeight(node, view) {
  */
 function takePlace(node, ours) {
   if (ours.isConnected || !node.graph || node.graph !== app.canvas?.graph) return;
-  const shown = document.querySelector(`[data-node-id="${CSS.escape(String(node.id))}"] .lora-rack`);
+  const kind = CSS.escape(ours.classList[0]);
+  const shown = document.querySelector(`[data-node-id="${CSS.escape(String(node.id))}"] .${kind}`);
   shown?.replaceWith(ours);
 }
 

@@ -20,6 +20,33 @@
  * @property {number} [column]
  *
  * @typedef {{card: Card | null, problem: Problem | null}} FileOfRow
+ *
+ * @typedef {object} Profile the blocks of a LoRA's family, and its energy in each
+ * @property {string} family
+ * @property {string} title
+ * @property {string[]} alternatives other families the file may be for
+ * @property {import("./equaliser/curve.js").Block[]} blocks in the model's order
+ * @property {string[]} elements
+ * @property {{name: string, source: string, isOfElements: boolean}[]} presets that mean something in the family
+ * @property {Record<string, number>} needsWeight layers whose energy only a model tells, by kind
+ *
+ * @typedef {import("./equaliser/curve.js").Weights} Weights
+ *
+ * @typedef {object} Curve what block weights are for one LoRA
+ * @property {string} blocks
+ * @property {string} elements
+ * @property {Weights} weights of the part asked for
+ * @property {Weights} whole
+ * @property {string[]} own blocks where the part has a weight of its own
+ * @property {string[]} setParts elements that have one anywhere
+ *
+ * @typedef {object} Drawing
+ * @property {string} name
+ * @property {string} blocks
+ * @property {string} elements
+ * @property {string} part
+ * @property {Record<string, number | null>} weights
+ *
  * @typedef {import("./rack/rows.js").RowData} RowData
  * @typedef {{rows: RowData[], text: string}} Written
  * @typedef {{total: number, offset: number, cards: Card[]}} CardPage
@@ -111,6 +138,26 @@ export class Server {
   async stackInFile(file) {
     const headers = { "Content-Type": "application/octet-stream" };
     return (await this.#ask("stack_in_file", { method: "POST", headers, body: file })).rows;
+  }
+
+  /**
+   * The blocks of a LoRA's family, and the LoRA's energy in each.
+   *
+   * @param {string} name
+   * @returns {Promise<Profile>}
+   */
+  energy(name) {
+    return this.#ask(`energy?${new URLSearchParams({ name })}`);
+  }
+
+  /**
+   * What block weights are for a LoRA, after some were drawn anew.
+   *
+   * @param {Drawing} drawing
+   * @returns {Promise<Curve>}
+   */
+  blocks(drawing) {
+    return this.#post("blocks", drawing);
   }
 
   /**

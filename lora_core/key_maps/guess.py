@@ -33,7 +33,7 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(?:joint_transformer_blocks|double_layers)_\d+_", Family.AURAFLOW.value),
     (r"double_stream_blocks_\d+_", Family.HIDREAM.value),
     (r"single_transformer_blocks_\d+_attn_to_qkv_mlp_proj", Family.FLUX2.value),
-    (r"(?:double|single)_blocks_(?:19|39|38)_", f"{Family.HUNYUAN_VIDEO.value} or a relative"),
+    (r"double_blocks_19_|single_blocks_3[89]_", f"{Family.HUNYUAN_VIDEO.value} or a relative"),
     (r"(?:double|single)_blocks_\d+_|single_transformer_blocks_\d+_", f"{Family.FLUX.value} or a relative"),
     (r"blocks_\d+_(?:self|cross)_attn_(?:[qkvo]|[kv]_img)$", Family.WAN.value),
     (r"blocks_\d+_attn[12]_", Family.WAN.value),

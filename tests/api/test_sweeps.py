@@ -71,8 +71,9 @@ def test_a_preview_shows_what_the_hosts_loader_paints(
     shown = graph.show([node, 3])
     outputs = client.run(graph.nodes)["outputs"]
     frames = outputs[node]["lora_rack_frames"]
-    assert [frame["strength"] for frame in frames] == [*STRENGTHS]
-    (sheet,) = outputs[node]["images"]
+    assert [frame["strengths"] for frame in frames] == [[strength] for strength in STRENGTHS]
+    assert outputs[node]["lora_rack_axes"] == [{"lora": f"add_{slider}.safetensors", "values": [*STRENGTHS]}]
+    (sheet,) = outputs[node]["lora_rack_sheet"]
     assert seen(client, sheet).shape[1] > 3 * 128
     measured = json.loads(outputs[shown]["text"][0])
     assert [one["strengths"] for one in measured["pictures"]] == [[s] for s in STRENGTHS]

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lora_core.errors import BrokenFile, FileError, NotALora, ShapeMismatch
-from lora_core.files import MAX_HEADER_BYTES, read_file
+from lora_core.files import MAX_HEADER_BYTES, read_file, read_header
 from lora_core.key_map import KeyMap, Target
 from lora_core.lora import read_lora
 from lora_core.patch import match
@@ -216,6 +216,18 @@ def _expect(path: Path, error: type[FileError], key: str | None, words: str) -> 
     assert raised.value.path == path
     assert str(path) in str(raised.value)
     assert raised.value.remedy
+
+
+def test_a_length_that_looks_like_a_web_page_is_a_length(tmp_path: Path) -> None:
+    """The low byte of a header's length may be '<' where the writer does not pad it to a multiple of 8."""
+    header = {"x.lora_up.weight": _entry(offsets=(0, 4))}
+    path = tmp_path / "good.safetensors"
+    for padding in range(256):
+        data = _header({**header, "__metadata__": {"pad": "." * padding}}, b"0000")
+        if data[:1] == b"<":
+            break
+    path.write_bytes(data)
+    assert list(read_header(path).tensors) == ["x.lora_up.weight"]
 
 
 @pytest.mark.parametrize("name", BYTES)

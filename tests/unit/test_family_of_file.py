@@ -84,6 +84,17 @@ def test_layers_decide_over_what_is_written(width: int, family: str) -> None:
     assert not found.fits("Flux.1")
 
 
+@pytest.mark.parametrize(
+    ("last_double", "last_single", "first"),
+    [(18, 37, "Flux.1"), (19, 37, "HunyuanVideo"), (18, 38, "HunyuanVideo")],
+)
+def test_a_block_flux_does_not_have_tells_hunyuan(last_double: int, last_single: int, first: str) -> None:
+    """Flux has 19 double and 38 single blocks, HunyuanVideo 20 and 40 (comfy/supported_models.py)."""
+    layers = {f"lora_unet_double_blocks_{n}_img_attn_qkv": 3072 for n in range(last_double + 1)}
+    layers |= {f"lora_unet_single_blocks_{n}_linear1": 3072 for n in range(last_single + 1)}
+    assert family_of_file({}, layers).names[0] == first
+
+
 def test_the_header_decides_between_relatives() -> None:
     unsure = family_of_file({}, {FF: 1280})
     assert "SDXL" in unsure.names

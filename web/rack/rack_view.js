@@ -1,7 +1,10 @@
 // A rack on the screen: its bar, its rows, its text. Draws what the editor holds and hands on what a person does.
 
+import { openEqualiser } from "../equaliser/panel.js";
+import { TEXTS as BLOCK_TEXTS } from "../equaliser/texts.js";
 import { button, captureWheel, element, setAttribute, setText } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
+import { stemOf } from "../parts/thumbnail.js";
 import { openInspector } from "../picker/inspector.js";
 import { openPicker } from "../picker/picker.js";
 import { countText, movedText, TEXTS } from "../texts.js";
@@ -154,6 +157,7 @@ export class RackView {
     return {
       gripped: (event) => dragRow(event, this.list, (place) => this.#move(row.id, place)),
       menuAsked: (place) => this.#openMenu(row.id, place),
+      blocksAsked: (place) => this.#openEqualiser(row.id, place),
       keyPressed: (event) => this.#keyPressed(event, row.id),
       wordCopied: (word) => void this.#copy(word),
     };
@@ -209,6 +213,7 @@ export class RackView {
         label: TEXTS.sourcePage, isOff: !card?.source,
         act: () => window.open(card?.source, "_blank", "noopener,noreferrer"),
       },
+      { label: BLOCK_TEXTS.open, act: () => this.#openEqualiser(id, place), isOff: !card },
       "line",
     ];
     openMenu(place, row.name || TEXTS.commentRow, [
@@ -220,6 +225,19 @@ export class RackView {
       "line",
       { label: TEXTS.remove, act: () => this.#remove(id), shortcut: "Del" },
     ]);
+  }
+
+  /** @param {number} id @param {DOMRect | {x: number, y: number}} place */
+  #openEqualiser(id, place) {
+    const { editor } = this;
+    const row = editor.rows.find(id);
+    const card = row && editor.fileOf(row)?.card;
+    if (!card) return;
+    const { blocks, elements } = row;
+    openEqualiser(place, editor.server, { name: card.name, title: stemOf(card.name), blocks, elements }, {
+      textsChanged: (...texts) => editor.edit((rows) => rows.change(id, { blocks: texts[0], elements: texts[1] }), true),
+      gestureEnded: () => editor.endGesture(),
+    });
   }
 
   #openPicker() {

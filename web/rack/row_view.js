@@ -1,5 +1,6 @@
 // One row of a rack on the screen.
 
+import { TEXTS as BLOCK_TEXTS } from "../equaliser/texts.js";
 import { button, element, icon, setAttribute, setText } from "../parts/dom.js";
 import { Fader } from "../parts/fader.js";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
@@ -16,6 +17,7 @@ import { cleanFraction, cleanStrength, readNumber, showNumber } from "./rows.js"
  * @typedef {object} RowHooks
  * @property {(event: PointerEvent) => void} gripped
  * @property {(place: DOMRect | {x: number, y: number}) => void} menuAsked
+ * @property {(place: DOMRect | {x: number, y: number}) => void} blocksAsked
  * @property {(event: KeyboardEvent) => void} keyPressed
  * @property {(word: string) => void} wordCopied
  */
@@ -55,7 +57,10 @@ export class EntryView {
     this.family = element("span", { class: "lora-rack-family" });
     this.verdict = element("span", { class: "lora-rack-verdict", role: "img" });
     this.span = element("span", { class: "lora-rack-span" });
-    this.blocks = element("span", { class: "lora-rack-blocks" });
+    this.blocks = element("button", {
+      type: "button", class: "lora-rack-blocks", "aria-label": ofRow(BLOCK_TEXTS.open, stem),
+      onclick: () => this.hooks.blocksAsked(this.blocks.getBoundingClientRect()),
+    });
     this.clipLine = element("div", { class: "lora-rack-strength is-clip" },
       element("span", { class: "lora-rack-faint" }, TEXTS.textEncoder), this.clip.track, this.clip.number);
     this.problem = element("div", { class: "lora-rack-problem" });

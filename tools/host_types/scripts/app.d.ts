@@ -4,7 +4,7 @@ export interface Widget {
   name: string;
   label?: string;
   type: string;
-  value: string;
+  value: string | number;
   hidden?: boolean;
   serialize?: boolean;
   element?: HTMLElement;
@@ -14,7 +14,7 @@ export interface Widget {
     hidden?: boolean;
     [option: string]: unknown;
   };
-  callback?: (value: string) => void;
+  callback?: (...details: any[]) => void;
   computeLayoutSize?: () => { minHeight: number; maxHeight: number; minWidth: number };
   serializeValue?: () => Promise<string>;
 }
@@ -35,9 +35,10 @@ export interface LGraphNode {
   setSize(size: [number, number]): void;
   addDOMWidget(name: string, type: string, element: HTMLElement, options: object): Widget;
   getInputNode(slot: number): LGraphNode | null;
-  onExecuted?: (output: Record<string, any> | null | undefined) => void;
+  onExecuted?: (output: Record<string, any> | null | undefined, ...more: unknown[]) => void;
   refreshComboInNode?: () => void;
   onConnectionsChange?: (...details: unknown[]) => void;
+  properties: Record<string, unknown>;
   onConfigure?: (...details: unknown[]) => void;
 }
 

@@ -1,0 +1,82 @@
+// An equaliser in a node: over its text of block weights, for the LoRA it names.
+
+import { Equaliser } from "./equaliser.js";
+import { EqualiserView } from "./equaliser_view.js";
+
+/**
+ * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
+ * @typedef {import("../../../scripts/app.js").Widget} Widget
+ * @typedef {import("../server.js").Server} Server
+ *
+ * @typedef {object} Host what only extension.js can do
+ * @property {(editor: {text: string, setText(text: string): void, settled(): Promise<void>}, text: Widget) => void} keepTextIn
+ * @property {(widget: Widget) => void} hide
+ * @property {(node: LGraphNode, text: Widget, value: string) => void} textChanged
+ * @property {(node: LGraphNode, widget: Widget, value: number) => void} setValue
+ * @property {(node: LGraphNode, ours: HTMLElement) => void} takePlace
+ * @property {() => void} rememberForUndo
+ */
+
+const WIDGET = "lora_rack_equaliser";
+const MIN_WIDTH_PX = 400;
+const MIN_HEIGHT_PX = 240;
+
+/**
+ * @param {LGraphNode} node
+ * @param {Server} server
+ * @param {Host} host
+ */
+export function mountEqualiser(node, server, host) {
+  const text = node.widgets?.find((widget) => widget.name === "blocks");
+  const lora = node.widgets?.find((widget) => widget.name === "lora_name");
+  if (!text || !lora) return; // the host could not make its own widgets, and has said why
+  const equaliser = new Equaliser(server, {
+    textsChanged: () => host.textChanged(node, text, equaliser.text),
+    gestureEnded: host.rememberForUndo,
+  });
+  const view = new EqualiserView(equaliser);
+  host.keepTextIn(equaliser, text);
+  host.hide(text);
+  const widget = node.addDOMWidget(WIDGET, WIDGET, view.element, {
+    serialize: false, // not in the prompt
+    hideOnZoom: false,
+    margin: 6,
+    getMinHeight: () => MIN_HEIGHT_PX,
+  });
+  widget.serialize = false; // not in the workflow
+  view.element.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
+  view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, view.element));
+  follow(node, equaliser, lora);
+  node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
+}
+
+/**
+ * Look again whenever the LoRA, or what is wired to the text, may be another.
+ *
+ * @param {LGraphNode} node
+ * @param {Equaliser} equaliser
+ * @param {Widget} lora
+ */
+function follow(node, equaliser, lora) {
+  const look = () => {
+    const input = node.inputs?.find((found) => found.name === "blocks");
+    equaliser.isWired = input?.link !== null && input?.link !== undefined;
+    equaliser.setLora(String(lora.value ?? ""));
+    equaliser.draw();
+  };
+  const { onConnectionsChange, onConfigure } = node;
+  const { callback } = lora;
+  node.onConnectionsChange = function (...details) {
+    onConnectionsChange?.apply(this, details);
+    look();
+  };
+  node.onConfigure = function (...details) {
+    onConfigure?.apply(this, details);
+    look();
+  };
+  lora.callback = function (...details) {
+    callback?.apply(this, details);
+    look();
+  };
+  look();
+}

@@ -1,0 +1,27 @@
+// The equaliser of one row of a rack, in a panel above the graph.
+
+import { button, element } from "../parts/dom.js";
+import { Popover } from "../parts/popover.js";
+import { Equaliser } from "./equaliser.js";
+import { EqualiserView } from "./equaliser_view.js";
+import { panelTitle, TEXTS } from "./texts.js";
+
+/**
+ * @param {DOMRect | {x: number, y: number}} place
+ * @param {import("../server.js").Server} server
+ * @param {{name: string, title: string, blocks: string, elements: string}} row
+ * @param {import("./equaliser.js").Hooks} hooks
+ */
+export function openEqualiser(place, server, row, hooks) {
+  const equaliser = new Equaliser(server, hooks);
+  const view = new EqualiserView(equaliser);
+  const label = panelTitle(row.title);
+  const panel = element("div", { class: "lora-rack-eq-panel", role: "dialog", "aria-label": label },
+    element("div", { class: "lora-rack-eq-title" }, element("strong", {}, label),
+      button(TEXTS.close, () => popover.close(), { icon: "cross", class: "lora-rack-quiet" })),
+    view.element);
+  const popover = new Popover(place, panel);
+  equaliser.texts = { blocks: row.blocks, elements: row.elements };
+  equaliser.setLora(row.name);
+  return popover;
+}

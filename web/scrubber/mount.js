@@ -1,0 +1,64 @@
+// A scrubber in a node: it takes what the node sends when it has run, and keeps it in the workflow.
+
+import { readResult } from "./frames.js";
+import { ScrubberView } from "./scrubber_view.js";
+
+/**
+ * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
+ * @typedef {import("../equaliser/mount.js").Host} Host
+ */
+
+const WIDGET = "lora_rack_scrubber";
+const KEPT = "lora_rack_frames"; // both the key of the node's output and of its properties
+const AXES = "lora_rack_axes";
+const SHEET = "lora_rack_sheet";
+const MIN_WIDTH_PX = 380;
+const MIN_HEIGHT_PX = 420;
+
+/**
+ * @param {LGraphNode} node
+ * @param {(path: string) => string} apiUrl
+ * @param {Host} host
+ */
+export function mountScrubber(node, apiUrl, host) {
+  const pick = node.widgets?.find((widget) => widget.name === "pick");
+  const view = new ScrubberView({
+    urlOf: ({ filename, subfolder, type }) => apiUrl(`/view?${new URLSearchParams({ filename, subfolder, type })}`),
+    pick: () => (pick ? Number(pick.value) : null),
+    used: (strength) => {
+      if (!pick) return;
+      host.setValue(node, pick, strength);
+      host.rememberForUndo();
+    },
+  });
+  const widget = node.addDOMWidget(WIDGET, WIDGET, view.element, {
+    serialize: false, // not in the prompt
+    hideOnZoom: false,
+    margin: 6,
+    getMinHeight: () => MIN_HEIGHT_PX,
+  });
+  widget.serialize = false; // not in the workflow
+  view.element.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
+  view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, view.element));
+  const { onExecuted, onConfigure } = node;
+  node.onExecuted = function (output, ...more) {
+    onExecuted?.call(this, output, ...more);
+    // What the host had in its cache comes as nothing: what is shown is still true then.
+    const result = readResult({ frames: output?.[KEPT], axes: output?.[AXES], sheet: output?.[SHEET]?.[0] });
+    if (!result) return;
+    node.properties[KEPT] = result;
+    view.show(result);
+  };
+  node.onConfigure = function (...details) {
+    onConfigure?.apply(this, details);
+    view.show(readResult(node.properties[KEPT]));
+  };
+  if (pick) {
+    const { callback } = pick;
+    pick.callback = function (...details) {
+      callback?.apply(this, details);
+      view.draw();
+    };
+  }
+  node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
+}
