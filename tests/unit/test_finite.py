@@ -25,7 +25,7 @@ def _file(sizes: list[tuple[int, int]]) -> list[Tensor]:
     return tensors
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.tuples(st.integers(0, len(DTYPES)), st.integers(1, 5)), min_size=1, max_size=8),
     where=st.integers(0, 7),

@@ -32,7 +32,7 @@ DIMENSIONS = ["linear", "conv1d", "conv2d", "conv3d"]
 strengths = st.floats(-2, 2, allow_nan=False, width=32)
 seeds = st.integers(0, 1000)
 shapes = st.sampled_from(SHAPES)
-few = settings(max_examples=25, deadline=None)
+few = settings(max_examples=25)
 
 
 def _weight(shape: Sequence[int]) -> Tensor:
@@ -93,7 +93,7 @@ WHOLE, MIDDLE, COLUMNS = Target("w.weight"), Target("w.weight", (0, 4, 4)), Targ
 PARTS = {WHOLE: (8, 6), MIDDLE: (4, 6), COLUMNS: (8, 4)}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     entries=st.lists(
         st.tuples(st.sampled_from(sorted(kinds.EVERY)), st.sampled_from(list(PARTS)), strengths, seeds),
