@@ -243,7 +243,29 @@ def test_a_row_of_a_rack_has_an_equaliser(bench: Workbench) -> None:
     bench.page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     rack.row("sdxl_style").get_by_role("button", name="Block weights…: sdxl_style").click()
-    expect(panel).to_be_visible()
+    expect(panel).to_be_focused()
+    bench.page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+
+
+def test_the_bars_grow_with_their_node(bench: Workbench) -> None:
+    equaliser = add(bench)
+    bench.page.wait_for_timeout(500)
+    before = equaliser.element.bounding_box()
+    assert before is not None
+    corner = """(id) => {
+        const { pos, size } = app.graph.getNodeById(id);
+        const node = document.querySelector(`[data-node-id="${id}"]`)?.getBoundingClientRect();
+        return node ? [node.right, node.bottom] : [pos[0] + size[0], pos[1] + size[1]];
+    }"""
+    x, y = (edge - 3 for edge in bench.page.evaluate(corner, equaliser.node))
+    bench.page.mouse.move(x, y)
+    bench.page.mouse.down()
+    bench.page.mouse.move(x + 30, y + 60, steps=4)
+    bench.page.mouse.move(x + 60, y + 140, steps=4)
+    bench.page.mouse.up()
+    taller = before["height"] + 100
+    bench.eventually(lambda: (equaliser.element.bounding_box() or before)["height"] > taller, True)
 
 
 @pytest.fixture(params=["dark", "light"])

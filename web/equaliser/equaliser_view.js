@@ -42,7 +42,9 @@ export class EqualiserView {
       onchange: () => this.#typed(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#textKey(event),
     });
-    this.element = element("div", { class: "lora-rack-eq lora-rack-theme", role: "group", "aria-label": TEXTS.equaliser },
+    // The host's class lets a widget grow with its node in the new rendering.
+    const look = "lora-rack-eq lora-rack-theme widget-expands";
+    this.element = element("div", { class: look, role: "group", "aria-label": TEXTS.equaliser },
       element("div", { class: "lora-rack-eq-head" }, this.part, this.presets, this.invert, this.reset, this.family),
       this.readout, this.bars.element, this.notice,
       element("div", { class: "lora-rack-eq-foot" }, this.text, this.copy));

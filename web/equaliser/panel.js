@@ -16,12 +16,15 @@ export function openEqualiser(place, server, row, hooks) {
   const equaliser = new Equaliser(server, hooks);
   const view = new EqualiserView(equaliser);
   const label = panelTitle(row.title);
-  const panel = element("div", { class: "lora-rack-eq-panel", role: "dialog", "aria-label": label },
+  const panel = element("div", {
+    class: "lora-rack-eq-panel", role: "dialog", "aria-label": label, tabindex: "-1",
+  },
     element("div", { class: "lora-rack-eq-title" }, element("strong", {}, label),
       button(TEXTS.close, () => popover.close(), { icon: "cross", class: "lora-rack-quiet" })),
     view.element);
   const popover = new Popover(place, panel);
   equaliser.texts = { blocks: row.blocks, elements: row.elements };
   equaliser.setLora(row.name);
+  panel.focus({ preventScroll: true }); // so that Escape closes it, and Tab goes on into it
   return popover;
 }

@@ -153,7 +153,9 @@ export class ScrubberView {
   }
 
   #assemble() {
-    const made = element("div", { class: "lora-rack-scrub lora-rack-theme", role: "group", "aria-label": TEXTS.scrubber },
+    // The host's class lets a widget grow with its node in the new rendering.
+    const look = "lora-rack-scrub lora-rack-theme widget-expands";
+    const made = element("div", { class: look, role: "group", "aria-label": TEXTS.scrubber },
       this.controls, this.stage.element, this.panel, this.notice);
     for (const kind of ["pointerdown", "pointermove", "pointerup", "dblclick"]) {
       made.addEventListener(kind, (event) => event.stopPropagation()); // else the host drags the node
