@@ -54,6 +54,9 @@ export const TEXTS = localised("rack", {
   name: "Name",
   fileProblem: "Problem",
   commentRow: "Remark",
+  fits: "It fits",
+  fitsInPart: "It fits in part",
+  doesNothing: "It does nothing",
   count: "{on} on",
   countOf: "{on} of {all} on",
   row: "LoRA {name}",
@@ -68,8 +71,9 @@ export const TEXTS = localised("rack", {
   moved: "{name}: place {place} of {count}",
 });
 
-/** What became of a row in the last run. */
-export const VERDICTS = { ok: "It fits", partial: "It fits in part", nothing: "It does nothing" };
+/** @param {"ok" | "partial" | "nothing"} state what became of a row in the last run */
+export const verdictLabel = (state) =>
+  ({ ok: TEXTS.fits, partial: TEXTS.fitsInPart, nothing: TEXTS.doesNothing })[state];
 
 /** @param {number} on @param {number} all */
 export const countText = (on, all) => (all === 0 ? "" : fill(on === all ? TEXTS.count : TEXTS.countOf, { on, all }));

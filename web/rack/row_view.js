@@ -5,7 +5,7 @@ import { button, element, icon, setAttribute, setText } from "../parts/dom.js";
 import { Fader } from "../parts/fader.js";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
 import {
-  copyLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, VERDICTS,
+  copyLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, verdictLabel,
 } from "../texts.js";
 import { cleanFraction, cleanStrength, readNumber, showNumber } from "./rows.js";
 
@@ -122,7 +122,7 @@ export class EntryView {
     if (!verdict) return;
     this.verdict.dataset.state = verdict.state;
     this.verdict.title = verdict.text;
-    setAttribute(this.verdict, "aria-label", VERDICTS[verdict.state]);
+    setAttribute(this.verdict, "aria-label", verdictLabel(verdict.state));
   }
 
   /** @param {Row} row */
