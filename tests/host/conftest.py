@@ -12,6 +12,7 @@ import pytest
 
 in_host.enter_host()
 
+import comfy.model_management  # noqa: E402
 import folder_paths  # noqa: E402
 
 
@@ -39,3 +40,10 @@ def lora_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pat
     folder_paths.filename_list_cache.pop("loras", None)
     yield folder
     folder_paths.filename_list_cache.pop("loras", None)
+
+
+@pytest.fixture(autouse=True)
+def _unpatched_models() -> Iterator[None]:
+    """Tests share models (layouts.load): none finds one as an earlier test had patched it."""
+    yield
+    comfy.model_management.unload_all_models()
