@@ -115,7 +115,7 @@ def test_only_what_is_selected_is_turned(bench: Workbench) -> None:
     assert _of(prompt, "LoraLoader")["lora_name"] == _NAMES[1]
 
 
-def test_what_cannot_be_carried_over_is_said_with_its_reason(bench: Workbench) -> None:
+def test_what_cannot_be_carried_over_is_said_with_its_reason(bench: Workbench, rendering: str) -> None:
     _loaders(bench)
     _command(bench, "LoraRack.TurnIntoRack")
     bench.eventually(lambda: len(bench.racks()), 1)
@@ -127,6 +127,7 @@ def test_what_cannot_be_carried_over_is_said_with_its_reason(bench: Workbench) -
     _command(bench, "LoraRack.TurnIntoLoaders")
     report = bench.page.get_by_role("dialog", name="Nothing was changed")
     expect(report).to_contain_text("'add_detail' has block weights")
+    bench.picture(f"moving-in-report-{rendering}")
     report.get_by_role("button", name="Close").click()
     expect(report).to_have_count(0)
     assert _types(bench) == before

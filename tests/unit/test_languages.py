@@ -37,12 +37,20 @@ def page_texts() -> dict[str, dict[str, str]]:
     """The English texts in the page's modules."""
     found: dict[str, dict[str, str]] = {}
     for module in sorted((ROOT / "web").rglob("texts.js")):
-        match = _TEXTS.search(module.read_text(encoding="utf-8"))
-        assert match, f"{module} has no texts in the form this test reads"
-        lines = [_LINE.fullmatch(line) for line in match[2].splitlines()]
-        assert all(lines), f"{module}: one key and one string a line"
-        found[match[1]] = {line[1]: json.loads(line[2]) for line in lines if line}
+        text = module.read_text(encoding="utf-8")
+        for match in _TEXTS.finditer(text):
+            lines = [_LINE.fullmatch(line) for line in match[2].splitlines()]
+            assert all(lines), f"{module}: one key and one string a line"
+            found[match[1]] = {line[1]: json.loads(line[2]) for line in lines if line}
+        assert not re.search(r"[A-Za-z]{2}", _literals(_TEXTS.sub("", text))), f"{module}: a text of its own"
     return found
+
+
+def _literals(text: str) -> str:
+    """What stands in strings and templates outside imports, comments and the places of templates."""
+    code = re.sub(r"^import [^;]*;|//[^\n]*|/\*.*?\*/", "", text, flags=re.MULTILINE | re.DOTALL)
+    strings = re.findall(r'"[^"\n]*"|`[^`]*`', code)
+    return " ".join(re.sub(r"\$\{[^}]*\}", "", string) for string in strings)
 
 
 def test_there_is_chinese() -> None:
