@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
 
 
@@ -32,6 +33,14 @@ class CacheUse:
     misses: int
 
 
+@dataclass(eq=False)
+class _Turn:
+    """Whose turn it is to make the value of one key."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    threads: int = 0
+
+
 class ByteCache:
     """Keeps the values used last, as many as fit into `max_bytes`.
 
@@ -45,18 +54,24 @@ class ByteCache:
         self._held = 0
         self._hits = 0
         self._misses = 0
+        self._turns: dict[Hashable, _Turn] = {}
         self._lock = threading.RLock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value of `key`, made by `make` when it is not held; errors of `make` pass through."""
-        with self._lock:
-            if key in self._values:
-                self._hits += 1
-                self._values.move_to_end(key)
-                return cast(V, self._values[key])
-            self._misses += 1
+        """The value of `key`, made by `make` when it is not held; errors of `make` pass through.
+
+        Threads that want the same value make it once; those that want another do not wait for it.
+        """
+        with self._turn(key):
+            with self._lock:
+                if key in self._values:
+                    self._hits += 1
+                    self._values.move_to_end(key)
+                    return cast(V, self._values[key])
+                self._misses += 1
             value = make()
-            self._keep(key, value)
+            with self._lock:
+                self._keep(key, value)
             return value
 
     def discard(self, unwanted: Callable[[Hashable], bool]) -> None:
@@ -71,7 +86,23 @@ class ByteCache:
         with self._lock:
             return CacheUse(self._held, self.max_bytes, len(self._values), self._hits, self._misses)
 
+    @contextmanager
+    def _turn(self, key: Hashable) -> Iterator[None]:
+        with self._lock:
+            turn = self._turns.setdefault(key, _Turn())
+            turn.threads += 1
+        try:
+            with turn.lock:
+                yield
+        finally:
+            with self._lock:
+                turn.threads -= 1
+                if turn.threads == 0:
+                    del self._turns[key]
+
     def _keep(self, key: Hashable, value: Held) -> None:
+        if key in self._values:  # made by `make` itself on the way
+            self._held -= self._values.pop(key).size
         self._values[key] = value
         self._held += value.size
         while self._held > self.max_bytes and self._values:

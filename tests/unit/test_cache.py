@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -67,3 +68,21 @@ def test_threads_share_one_value() -> None:
         values = list(pool.map(lambda _: cache.get(1, lambda: Text("0123456789")), range(100)))
     assert all(value is values[0] for value in values)
     assert cache.use.misses == 1
+
+
+def test_a_value_that_takes_long_keeps_no_other_key_waiting() -> None:
+    cache = ByteCache(100)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Text:
+        begun.set()
+        assert go_on.wait(30)
+        return Text("slow")
+
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(cache.get, "slow", slow)
+        assert begun.wait(30)
+        assert cache.get("quick", lambda: Text("quick")) == "quick"
+        go_on.set()
+        assert late.result(30) == "slow"
+    assert cache.use.bytes_held == 9
