@@ -18,7 +18,7 @@ EXAMPLES = sorted((this_checkout().root / "example_workflows").glob("*.json"))
 _OPEN = """async (url) => {
     const answer = await fetch(url);
     await app.loadGraphData(await answer.json());
-    return app.graph.nodes.filter((node) => node.has_errors || !node.comfyClass).length;
+    return app.graph.nodes.filter((node) => !LiteGraph.registered_node_types[node.type]).length;
 }"""
 
 
