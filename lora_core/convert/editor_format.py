@@ -18,6 +18,7 @@ _INPUTS, _OUTPUTS = "-10", "-20"
 _MODES = {2: Mode.MUTED, 4: Mode.BYPASSED}
 _FIELDS = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
 _WIDTH, _HEIGHT, _LINE = 400, 110, 22  # px of a new node, and of a line of its text
+_ROW, _GAP = 52, 60  # px of a line where the page shows it as a row, and between two nodes
 
 
 def levels(workflow: Json) -> Iterator[EditorGraph]:
@@ -84,7 +85,7 @@ class EditorGraph(Graph):
         node: Json = {
             "id": number,
             "type": new.type,
-            "pos": [x, y + below * (_HEIGHT + 60)],
+            "pos": [x, y + below * (_HEIGHT + (_GAP if below >= 0 else _GAP + lines * _ROW))],
             "size": [_WIDTH, _HEIGHT + lines * _LINE],
             "flags": {},
             "order": old.get("order", 0),

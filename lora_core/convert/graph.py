@@ -89,7 +89,7 @@ class Graph(ABC):
 
     @abstractmethod
     def add(self, new: NewNode, beside: str, below: int = 0) -> str:
-        """Add a node where another one stands, or so many places below that, and return its id."""
+        """Add a node where another one stands, or so many places below (negative: above); return its id."""
 
     @abstractmethod
     def connect(self, source: Source, node: str, name: str) -> None:

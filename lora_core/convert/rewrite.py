@@ -177,13 +177,13 @@ def _replace_stacker(graph: Graph, node: Node, kind: Kind, said: Said, findings:
 
 
 def _replace_loaders(graph: Graph, segment: _Segment, findings: Findings) -> None:
-    first, last = segment.nodes[0], segment.nodes[-1]
+    last = segment.nodes[-1]
     apply = graph.add(apply_node(), last.id)
     made = [apply]
     text = write(Stack(segment.said.entries))
     stack = graph.source(*segment.stack) if segment.stack else None
     if segment.said.entries or stack is None:
-        rack = graph.add(rack_node(text), first.id, below=int(first is last))
+        rack = graph.add(rack_node(text), last.id, below=-1)  # wider than a loader
         _connect(graph, stack, rack, "stack")
         stack = Source(rack, 0)
         made.insert(0, rack)
