@@ -4,8 +4,9 @@
     ├── FileError              a LoRA file that cannot be used: names the file, the key, the way out
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
-    ├── BadStackText           the text of a stack: line, column, what was found and what was expected
-    ├── BadSweepText           the values or axes of a sweep: line, column, found and expected
+    ├── BadText                line, column, what was found and what was expected
+    │   ├── BadStackText       the text of a stack
+    │   └── BadSweepText       the values or the axes of a sweep
     ├── SweepMismatch          a sweep and a latent, picture or model that do not belong together
     ├── BadBlockText           block weights: which text, the place in it, what was found, what was expected
     ├── UnresolvedLora         a name or hash that does not mean exactly one file
@@ -58,8 +59,8 @@ class NotALora(FileError):
     """The file is sound but holds no LoRA."""
 
 
-class BadStackText(RackError):
-    """The text of a stack does not follow the grammar. Line and column count from 1."""
+class BadText(RackError):
+    """A text a person wrote that cannot be read. Line and column count from 1."""
 
     def __init__(self, line: int, column: int, found: str, expected: str) -> None:
         self.line = line
@@ -69,15 +70,12 @@ class BadStackText(RackError):
         super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
 
 
-class BadSweepText(RackError):
-    """The values or the axes of a sweep cannot be read. Line and column count from 1."""
+class BadStackText(BadText):
+    """The text of a stack does not follow the grammar."""
 
-    def __init__(self, line: int, column: int, found: str, expected: str) -> None:
-        self.line = line
-        self.column = column
-        self.found = found
-        self.expected = expected
-        super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
+
+class BadSweepText(BadText):
+    """The values or the axes of a sweep cannot be read."""
 
 
 class SweepMismatch(RackError):

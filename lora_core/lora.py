@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class Lora:
         shapes = {name: [a.change_shape for a in adapters] for name, adapters in self.layers.items()}
         return {name: max(shape[1] if shape else 0 for shape in found) for name, found in shapes.items()}
 
-    @property
+    @cached_property
     def kinds(self) -> Mapping[str, Counter[int | None]]:
         """For every kind of adapter, how many layers have each rank (None where the kind has none)."""
         kinds: dict[str, Counter[int | None]] = {}

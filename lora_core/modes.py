@@ -6,7 +6,7 @@ nobody can write to. Whatever the mode, the result is that of the stack's order.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from .errors import BadMode, NotLive
@@ -38,13 +38,13 @@ class Way:
 def choose_ways(
     mode: str,
     stack: Sequence[tuple[Entry, Match]],
-    no_forward: Collection[str] = (),
+    can_be_live: Callable[[str], bool],
     packed: Collection[str] = (),
 ) -> list[Way]:
     """The way of each entry of a stack onto one model.
 
-    `no_forward` are model keys that cannot be changed in the forward pass, `packed` those that cannot be
-    merged. Raises BadMode for a window in merged mode, and NotLive for a window of a weight that only
+    `can_be_live` says whether a model key can be changed in the forward pass, `packed` are those that cannot
+    be merged. Raises BadMode for a window in merged mode, and NotLive for a window of a weight that only
     merging can change.
     """
     ways: list[Way] = []
@@ -57,7 +57,7 @@ def choose_ways(
         if reason is None:
             ways.append(Way(False))
             continue
-        merged = frozenset(found.keys) & frozenset(no_forward)
+        merged = frozenset(key for key in found.keys if not can_be_live(key))
         if merged and entry.has_window:
             raise NotLive(
                 sorted(merged),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from .blocks import Family
@@ -29,7 +30,7 @@ class Part:
     family: Family | None
     strength: float
 
-    @property
+    @cached_property
     def blocks(self) -> tuple[str, ...]:
         """The blocks the entry has layers in, in the model's order."""
         return blocks_present(self.match, self.family) if self.family is not None else ()
@@ -56,7 +57,7 @@ class Verdict:
     clip_family: Family | None = None
     way: str = ""  # merged or live, where it changes the model
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """What is connected."""
         entry = self.entry
@@ -153,6 +154,10 @@ class Verdict:
 
     def describe(self) -> str:
         """The verdict as one line, and one more for each thing to know."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         strengths = f"{self.entry.strength_model:g}"
         if self.entry.strength_clip != self.entry.strength_model:
             strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -90,9 +91,8 @@ def apply_stack(
 
 def _ways(mode: str, model: Any, key_map: KeyMap, verdicts: Sequence[Verdict]) -> list[Way]:
     stack = [(v.entry, v.model) for v in verdicts if v.model is not None]
-    keys = frozenset(key for _, found in stack for key in found.keys)
     packed = frozenset() if merges_packed(model) else key_map.packed
-    return choose_ways(mode, stack, [key for key in keys if not can_be_live(model.model, key)], packed)
+    return choose_ways(mode, stack, partial(can_be_live, model.model), packed)
 
 
 def _changed(model: Any, key_map: KeyMap, verdicts: Sequence[Verdict], ways: Sequence[Way]) -> Any:
