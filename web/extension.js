@@ -7,6 +7,7 @@ import { speak } from "./language.js";
 import { MovingIn } from "./moving_in/moving_in.js";
 import { TEXTS as MOVING } from "./moving_in/texts.js";
 import { labelNode, translateDefinition } from "./node_texts.js";
+import { addView, isWired, lookAgain } from "./parts/node.js";
 import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
 import { mountScrubber } from "./scrubber/mount.js";
@@ -84,13 +85,7 @@ function mountRack(node) {
   const view = new RackView(editor);
   keepTextIn(editor, text);
   hide(text);
-  const widget = node.addDOMWidget(RACK_WIDGET, RACK_WIDGET, view.element, {
-    serialize: false, // not in the prompt
-    hideOnZoom: false,
-    margin: 6,
-    getMinHeight: () => view.wantedHeight,
-  });
-  widget.serialize = false; // not in the workflow
+  addView(node, RACK_WIDGET, view.element, () => view.wantedHeight);
   followHeight(node, view);
   followWires(node, editor, view);
   node.refreshComboInNode = () => void editor.refresh(); // the host calls it when the lists of files are new
@@ -228,20 +223,10 @@ function takePlace(node, ours) {
 
 /** @param {LGraphNode} node @param {RackEditor} editor @param {RackView} view */
 function followWires(node, editor, view) {
-  const look = () => {
-    const input = node.inputs?.find((found) => found.name === TEXT_WIDGET);
-    editor.isWired = input?.link !== null && input?.link !== undefined;
+  lookAgain(node, () => {
+    editor.isWired = isWired(node, TEXT_WIDGET);
     view.draw();
-  };
-  const { onConnectionsChange, onConfigure } = node;
-  node.onConnectionsChange = function (...details) {
-    onConnectionsChange?.apply(this, details);
-    look();
-  };
-  node.onConfigure = function (...details) {
-    onConfigure?.apply(this, details);
-    look();
-  };
+  });
 }
 
 /**

@@ -1,5 +1,6 @@
 // An equaliser in a node: over its text of block weights, for the LoRA it names.
 
+import { addView, isWired, lookAgain } from "../parts/node.js";
 import { Equaliser } from "./equaliser.js";
 import { EqualiserView } from "./equaliser_view.js";
 
@@ -37,13 +38,7 @@ export function mountEqualiser(node, server, host) {
   const view = new EqualiserView(equaliser);
   host.keepTextIn(equaliser, text);
   host.hide(text);
-  const widget = node.addDOMWidget(WIDGET, WIDGET, view.element, {
-    serialize: false, // not in the prompt
-    hideOnZoom: false,
-    margin: 6,
-    getMinHeight: () => MIN_HEIGHT_PX,
-  });
-  widget.serialize = false; // not in the workflow
+  addView(node, WIDGET, view.element, () => MIN_HEIGHT_PX);
   view.element.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
   view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, view.element));
   follow(node, equaliser, lora);
@@ -59,21 +54,12 @@ export function mountEqualiser(node, server, host) {
  */
 function follow(node, equaliser, lora) {
   const look = () => {
-    const input = node.inputs?.find((found) => found.name === "blocks");
-    equaliser.isWired = input?.link !== null && input?.link !== undefined;
+    equaliser.isWired = isWired(node, "blocks");
     equaliser.setLora(String(lora.value ?? ""));
     equaliser.draw();
   };
-  const { onConnectionsChange, onConfigure } = node;
+  lookAgain(node, look);
   const { callback } = lora;
-  node.onConnectionsChange = function (...details) {
-    onConnectionsChange?.apply(this, details);
-    look();
-  };
-  node.onConfigure = function (...details) {
-    onConfigure?.apply(this, details);
-    look();
-  };
   lora.callback = function (...details) {
     callback?.apply(this, details);
     look();

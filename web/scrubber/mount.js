@@ -1,5 +1,6 @@
 // A scrubber in a node: it takes what the node sends when it has run, and keeps it in the workflow.
 
+import { addView } from "../parts/node.js";
 import { readResult } from "./frames.js";
 import { ScrubberView } from "./scrubber_view.js";
 
@@ -31,13 +32,7 @@ export function mountScrubber(node, apiUrl, host) {
       host.rememberForUndo();
     },
   });
-  const widget = node.addDOMWidget(WIDGET, WIDGET, view.element, {
-    serialize: false, // not in the prompt
-    hideOnZoom: false,
-    margin: 6,
-    getMinHeight: () => MIN_HEIGHT_PX,
-  });
-  widget.serialize = false; // not in the workflow
+  addView(node, WIDGET, view.element, () => MIN_HEIGHT_PX);
   view.element.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
   view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, view.element));
   const { onExecuted, onConfigure } = node;

@@ -1,0 +1,47 @@
+// A view of ours in a node: how it gets there, and when it has to look at the node again.
+
+/**
+ * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
+ */
+
+/**
+ * Put an element into a node, last, as a widget that neither the prompt nor the workflow holds.
+ *
+ * @param {LGraphNode} node
+ * @param {string} name
+ * @param {HTMLElement} element
+ * @param {() => number} minHeight in px
+ */
+export function addView(node, name, element, minHeight) {
+  const widget = node.addDOMWidget(name, name, element, {
+    serialize: false, // not in the prompt
+    hideOnZoom: false,
+    margin: 6,
+    getMinHeight: minHeight,
+  });
+  widget.serialize = false; // not in the workflow
+}
+
+/** Whether a value comes over a wire. @param {LGraphNode} node @param {string} name of the input */
+export function isWired(node, name) {
+  const input = node.inputs?.find((found) => found.name === name);
+  return input?.link !== null && input?.link !== undefined;
+}
+
+/**
+ * Look again whenever the node's wires, or what a workflow stored in it, may be other ones.
+ *
+ * @param {LGraphNode} node
+ * @param {() => void} look
+ */
+export function lookAgain(node, look) {
+  const { onConnectionsChange, onConfigure } = node;
+  node.onConnectionsChange = function (...details) {
+    onConnectionsChange?.apply(this, details);
+    look();
+  };
+  node.onConfigure = function (...details) {
+    onConfigure?.apply(this, details);
+    look();
+  };
+}
