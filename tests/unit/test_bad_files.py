@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import pickle
 import struct
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from oracles import patched
 from safetensors.torch import save
 from torch import Tensor
 
@@ -84,6 +88,18 @@ BYTES: dict[str, tuple[bytes, type[FileError], str | None, str]] = {
         "twice",
     ),
     "unknown dtype": (_header({"a.alpha": _entry("F31")}, b"0000"), BrokenFile, "a.alpha", "dtype 'F31'"),
+    "dtype that is a list": (
+        _header({"a.alpha": {**_entry(), "dtype": []}}, b"0000"),
+        BrokenFile,
+        "a.alpha",
+        r"dtype \[\]",
+    ),
+    "size beyond all memory": (
+        _header({"a.alpha": _entry(shape=(2**70, 0), offsets=(0, 0))}),
+        BrokenFile,
+        "a.alpha",
+        "no counts",
+    ),
     "no dtype": (_header({"a.alpha": {"shape": [1]}}, b"0000"), BrokenFile, "a.alpha", "without dtype"),
     "negative size": (_header({"a.alpha": _entry(shape=(-1,))}, b"0000"), BrokenFile, "a.alpha", "no counts"),
     "size that is true": (
@@ -157,6 +173,7 @@ TENSORS: dict[str, tuple[dict[str, Tensor], type[FileError], str | None, str]] =
     ),
     "infinity": (_pair(down=_with(ONES(2, 6), -torch.inf)), BrokenFile, DOWN, "infinity"),
     "alpha that is NaN": (_pair(alpha=torch.tensor(torch.nan)), BrokenFile, "x.alpha", "NaN"),
+    "alpha that is complex": (_pair(alpha=torch.tensor(1j)), BrokenFile, "x.alpha", "complex64"),
     "alpha of two numbers": (_pair(alpha=ONES(2)), BrokenFile, "x.alpha", "not one number"),
     "LoHa with a half missing": (
         _only(hada_w1_a=ONES(8, 2), hada_w1_b=ONES(2, 6)),
@@ -265,6 +282,75 @@ def test_a_pickle_runs_nothing(writer: Callable[..., None], tmp_path: Path) -> N
     with path.open("wb") as file:
         writer({UP: _Harmful()}, file)
     _expect(path, BrokenFile, None, "cannot be read safely")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_damaged_pickle_is_told_as_one(zipped: bool, tmp_path: Path) -> None:
+    """Cut anywhere, and with any byte of its first hundred changed."""
+    path = tmp_path / "bad.pt"
+    torch.save(_pair(), path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    damaged = [whole[:end] for end in range(2, len(whole), 7)]
+    damaged += [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in range(2, 100)]
+    for content in damaged:
+        path.write_bytes(content)
+        try:
+            read_lora(read_file(path))
+        except FileError as error:
+            assert error.path == path
+
+
+def test_a_zip_called_safetensors_is_told_as_a_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "bad.safetensors"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "not a LoRA")
+    _expect(path, BrokenFile, None, "cannot be read safely")
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+@pytest.mark.parametrize(
+    "up", [ONES(8, 2).to_sparse(), torch.empty(8, 2, device="meta")], ids=["sparse", "meta"]
+)
+def test_pickled_tensors_without_plain_numbers_are_named(up: Tensor, tmp_path: Path) -> None:
+    path = tmp_path / "bad.pt"
+    torch.save(_pair(up=up), path)
+    _expect(path, BrokenFile, UP, "is sparse, or holds no numbers")
+
+
+def test_a_pickled_embedding_is_told_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "bad.pt"
+    torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": ONES(1, 768)}, "name": "cat"}, path)
+    _expect(path, NotALora, None, "embedding")
+
+
+def test_pickled_parameters_are_plain_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "good.pt"
+    torch.save({UP: torch.nn.Parameter(ONES(8, 2)), DOWN: torch.nn.Parameter(ONES(2, 6))}, path)
+    lora = read_lora(read_file(path))
+    changed = patched({"x.weight": torch.zeros(8, 6)}, {"x": Target("x.weight")}, [(lora, 1.0)])
+    assert torch.equal(changed["x.weight"], torch.full((8, 6), 2.0))
+
+
+@pytest.mark.parametrize("broken", ["open", "read"])
+def test_what_the_system_refuses_names_the_file(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file one may not read, or on a disk that fails."""
+    path = tmp_path / "good.safetensors"
+    path.write_bytes(SOUND)
+
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    def refuse(self: Path, mode: str) -> Failing:
+        if broken == "open":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return Failing()
+
+    monkeypatch.setattr(Path, "open", refuse)
+    _expect(path, BrokenFile, None, "cannot be read")
 
 
 def test_a_pickle_of_more_than_tensors_is_no_lora(tmp_path: Path) -> None:
