@@ -186,6 +186,27 @@ def test_a_merge_that_fails_leaves_nothing(
     assert sorted(tmp_path.rglob("*")) == files
 
 
+_SMALL_FILES_ONLY = """
+import resource, sys
+from lora_core.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only Unix limits the size of files")
+def test_a_result_that_cannot_be_written_is_named(checkpoint: Path, ink: Path, tmp_path: Path) -> None:
+    """A full disk, or one that takes no file so large, seen when half of the result is written."""
+    out = tmp_path / "out.safetensors"
+    files = sorted(tmp_path.rglob("*"))
+    command = [sys.executable, "-c", _SMALL_FILES_ONLY, "merge", ink, "--into", checkpoint, "--out", out]
+    done = subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {out}: could not be written (File too large)")
+    assert done.stderr.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == files
+
+
 def test_packed_weights_are_refused(ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tensors = {f"model.diffusion_model.pad.{n}.weight": torch.zeros(1) for n in range(6)}
     tensors[f"model.diffusion_model.{Q}.weight"] = torch.zeros(8, 8, dtype=torch.int8)
