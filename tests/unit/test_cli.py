@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from small_files import FC1, TEXT_LAYER, UNET_LAYER, json_of, pair, random, save_lora
+from small_files import FC1, TEXT_LAYER, UNET_LAYER, Q, json_of, pair, random, save_lora
 
+from lora_core.adapters.low_rank import LowRank
 from lora_core.cli import main
 from lora_core.cli.output import ProgressBar, size_text, table
 from lora_core.files import read_file, read_header
+from lora_core.partial import PartialLora
 from lora_core.stream import TensorReader
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,6 +54,26 @@ def test_inspect_reads_pickles_safely(tmp_path: Path, capsys: pytest.CaptureFixt
     assert found["layers"] == 1
 
 
+def test_an_alpha_of_two_dimensions_is_read_by_itself(tmp_path: Path, checkpoint: Path) -> None:
+    alpha = {f"{UNET_LAYER}.alpha": torch.ones(1, 1)}
+    path = save_lora(tmp_path / "a.safetensors", pair(UNET_LAYER, 8, 8), alpha)
+    out = tmp_path / "out.safetensors"
+    assert main(["merge", str(path), "--into", str(checkpoint), "--out", str(out)]) == 0
+    before, after, lora = load_file(checkpoint), load_file(out), load_file(path)
+    key = f"model.diffusion_model.{Q}.weight"
+    change = lora[f"{UNET_LAYER}.lora_up.weight"] @ lora[f"{UNET_LAYER}.lora_down.weight"]
+    assert torch.equal(after[key], (before[key].float() + 0.5 * change).half())
+
+
+def test_no_large_tensor_is_read_to_say_what_a_file_is(tmp_path: Path) -> None:
+    more = {"lora_unet_y.packed": torch.zeros(64, dtype=torch.uint8)}
+    path = save_lora(tmp_path / "a.safetensors", pair("lora_unet_x", 4, 6), more)
+    outline = PartialLora(path).outline
+    (adapter,) = outline.layers["lora_unet_x"]
+    assert isinstance(adapter, LowRank)
+    assert [t.is_meta for t in (adapter.up, adapter.down, *outline.leftovers.values())] == [True] * 3
+
+
 def test_keys_marks_what_it_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = save_lora(tmp_path / "a.safetensors", pair("lora_unet_x", 4, 6), {"what.ever": torch.zeros(())})
     rows = {row["key"]: row for row in json_of(capsys, "keys", path)}
@@ -62,6 +84,13 @@ def test_keys_marks_what_it_does_not_know(tmp_path: Path, capsys: pytest.Capture
     text = capsys.readouterr().out
     assert "4×2" in text
     assert any(line.startswith("what.ever") and line.endswith("?") for line in text.splitlines())
+
+
+def test_dtypes_of_packed_models_are_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those the safetensors library writes, beyond what a LoRA is made of."""
+    path = tmp_path / "a.safetensors"
+    save_file({"a": torch.zeros(2, dtype=torch.uint16), "b": torch.zeros(2, dtype=torch.complex64)}, path)
+    assert {row["key"]: row["dtype"] for row in json_of(capsys, "keys", path)} == {"a": "U16", "b": "C64"}
 
 
 # diff
