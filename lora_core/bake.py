@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -241,13 +242,18 @@ def rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype)
 
 
+def baked(metadata: Mapping[str, str]) -> list[Any]:
+    """The records of bakes in a checkpoint's metadata, oldest first; none where they cannot be read."""
+    try:
+        records = json.loads(metadata.get(BAKED, "[]"))
+    except (ValueError, RecursionError):
+        return []
+    return records if isinstance(records, list) else []
+
+
 def _metadata(planned: Bake) -> dict[str, str]:
     """The checkpoint's metadata, and what was baked into it."""
     kept = {key: value for key, value in planned.header.metadata.items() if key not in _OUTDATED}
-    try:
-        earlier = json.loads(kept.get(BAKED, "[]"))
-    except ValueError:
-        earlier = []
     names = [lora.stamp.path.name for lora in planned.loras]
     entries = [v.entry for v in planned.verdicts]
     record = {
@@ -263,7 +269,7 @@ def _metadata(planned: Bake) -> dict[str, str]:
             for name, lora, entry in zip(names, planned.loras, entries, strict=True)
         ],
     }
-    return {"format": "pt", **kept, BAKED: json.dumps([*earlier, record], ensure_ascii=False)}
+    return {"format": "pt", **kept, BAKED: json.dumps([*baked(kept), record], ensure_ascii=False)}
 
 
 def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:

@@ -71,6 +71,7 @@ _UNREADABLE = (
 IS_EMBEDDING = "is a textual-inversion embedding"
 MOVE_EMBEDDING = "Move it to models/embeddings and name it in the prompt"
 _DOWNLOAD_AGAIN = "Download or copy the file again"
+_CONVERT = "Convert it to .safetensors with the tool that made it"
 _SAVE_AGAIN = "Save it again with a current trainer or the safetensors library"
 
 
@@ -178,15 +179,18 @@ def read_file(path: Path | str, pinned: bool = False) -> TensorFile:
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether a file is a pickle or torch's zip of one, whatever it is called.
-
-    The first bytes of a safetensors file are the length of its header and may be any, so its brace is asked.
-    """
+    """Whether a file is a pickle or torch's zip of one, whatever it is called."""
     with reading(path), path.open("rb") as file:
-        prefix = file.read(9)
-    if prefix[8:] == b"{":
+        return _begins_a_pickle(file.read(9))
+
+
+def _begins_a_pickle(start: bytes) -> bool:
+    """The first bytes of a safetensors file are the length of its header and may be any, so its brace, the
+    ninth, is asked.
+    """
+    if start[8:] == b"{":
         return False
-    return prefix[:2] == b"PK" or (prefix[:1] == b"\x80" and prefix[1:2] in b"\x02\x03\x04\x05")
+    return start[:2] == b"PK" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05")
 
 
 @contextmanager
@@ -232,30 +236,33 @@ def _header_bytes(stamp: Stamp) -> bytes:
     if stamp.size == 0:
         raise BrokenFile(path, "is empty", _DOWNLOAD_AGAIN)
     with reading(path), path.open("rb") as file:
-        prefix = file.read(8)
-        _refuse_other_formats(path, prefix)
-        if len(prefix) < 8:
-            raise BrokenFile(path, f"ends after {len(prefix)} bytes", _DOWNLOAD_AGAIN)
-        (length,) = struct.unpack("<Q", prefix)
+        start = file.read(9)
+        _refuse_other_formats(path, start)
+        if len(start) < 8:
+            raise BrokenFile(path, f"ends after {len(start)} bytes", _DOWNLOAD_AGAIN)
+        (length,) = struct.unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES:
             problem = f"claims a header of {length} bytes, the format allows {MAX_HEADER_BYTES}"
             raise BrokenFile(path, problem, "It is damaged, or not a safetensors file")
         if length > stamp.size - 8:
             problem = f"claims a header of {length} bytes and has {stamp.size - 8}"
             raise BrokenFile(path, problem, _DOWNLOAD_AGAIN)
+        file.seek(8)
         return file.read(length)
 
 
-def _refuse_other_formats(path: Path, prefix: bytes) -> None:
-    if prefix[:4] == b"GGUF":
+def _refuse_other_formats(path: Path, start: bytes) -> None:
+    if start[:4] == b"GGUF":
         raise NotALora(path, "is a GGUF model", "LoRAs are .safetensors files")
+    if _begins_a_pickle(start):
+        raise BrokenFile(path, "is a pickled file where a .safetensors is needed", _CONVERT)
+    prefix = start[:8]
     # "<" alone may be the low byte of a header's length, whose high bytes are zero.
     if (prefix[:1] == b"<" and b"\0" not in prefix) or prefix == b"version ":
         raise NotALora(path, "is a web page or a pointer, not the file itself", _DOWNLOAD_AGAIN)
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    remedy = "Convert it to .safetensors with the tool that made it"
     try:
         # Not by its name: torch reads what is called .safetensors as that.
         with reading(path), path.open("rb") as file:
@@ -263,12 +270,12 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     except _UNREADABLE as error:
         told = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
         problem = f"is a pickled file that cannot be read safely ({told})"
-        raise BrokenFile(path, problem, f"{_DOWNLOAD_AGAIN}. {remedy} if that does not help") from None
+        raise BrokenFile(path, problem, f"{_DOWNLOAD_AGAIN}. {_CONVERT} if that does not help") from None
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if isinstance(loaded, dict) and "string_to_param" in loaded:
         raise NotALora(path, IS_EMBEDDING, MOVE_EMBEDDING)
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise NotALora(path, "is a pickled file that holds more than named tensors", remedy)
+        raise NotALora(path, "is a pickled file that holds more than named tensors", _CONVERT)
     for key, tensor in loaded.items():
         if tensor.layout is not torch.strided or tensor.is_meta:
             raise BrokenFile(path, "is sparse, or holds no numbers", _SAVE_AGAIN, key=str(key))

@@ -130,7 +130,8 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
             free = shutil.disk_usage(folder).free
             if free < size:
                 raise RackError(
-                    f"{folder}: has {free} bytes free, the file needs {size}. Make room, or write it elsewhere"
+                    f"{folder}: has {free} bytes free, the file needs {size}. "
+                    "Make room, or write it elsewhere"
                 )
             yield file  # type: ignore[misc]
             file.flush()

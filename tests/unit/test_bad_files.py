@@ -293,12 +293,15 @@ def test_a_damaged_pickle_is_told_as_one(zipped: bool, tmp_path: Path) -> None:
     whole = path.read_bytes()
     damaged = [whole[:end] for end in range(2, len(whole), 7)]
     damaged += [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in range(2, 100)]
+    blamed = []
     for content in damaged:
         path.write_bytes(content)
         try:
             read_lora(read_file(path))
         except FileError as error:
-            assert error.path == path
+            blamed.append(error.path)
+    assert len(blamed) > len(damaged) / 2
+    assert set(blamed) == {path}
 
 
 def test_a_zip_called_safetensors_is_told_as_a_pickle(tmp_path: Path) -> None:
