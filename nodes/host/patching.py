@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -161,8 +162,10 @@ def _patches(key_map: KeyMap, found: Sequence[_Use]) -> dict[str, list[Step | Fo
     used = [use for use in found if use.strength != 0]
     matches = [use.found for use in used]
     weights = [use.weights(key_map) for use in used]
-    key = (key_map, tuple(matched.lora.stamp for matched in matches))
-    return CACHE.get(key, lambda: fuse(matches)).at([use.strength for use in used], weights)
+    # Factors that no other LoRA is joined with lie in their file's memory and keep all of it.
+    stamps = tuple(matched.lora.stamp for matched in matches)
+    key = (weakref.ref(key_map), stamps)  # a key map lives as long as its model
+    return CACHE.get(key, lambda: fuse(matches), needs=stamps).at([use.strength for use in used], weights)
 
 
 def _adopt(leftovers: Mapping[str, Tensor], key_map: KeyMap) -> dict[Target, Foreign]:
