@@ -387,6 +387,8 @@ def test_an_alpha_missing_or_0_is_the_rank_and_no_error(alpha: Tensor | None, tm
         ('{"r": 2, "lora_alpha": NaN}', "no number"),
         ('{"r": 2, "lora_alpha": 1, "alpha_pattern": {"(": 1}}', "is none"),
         ('{"r": 2, "lora_alpha": 1, "rank_pattern": [1]}', "is none"),
+        ('{"r": 2, "lora_alpha": 1%s}' % ("0" * 400), "is none"),
+        ('{"r": 2, "lora_alpha": 1, "use_rslora": "false"}', "'false' is neither"),
     ],
 )
 def test_a_broken_config_beside_the_file_is_named(content: str, words: str, tmp_path: Path) -> None:
