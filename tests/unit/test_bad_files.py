@@ -5,16 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import json
-import pickle
 import struct
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from oracles import patched
 from safetensors.torch import save
 from torch import Tensor
 
@@ -268,73 +265,6 @@ def test_what_is_not_there_or_no_file(tmp_path: Path) -> None:
     _expect(tmp_path, BrokenFile, None, "is not a file")
 
 
-class _Harmful:
-    """A pickle that would run something."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return exec, ("raise SystemExit('a pickle ran')",)
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("writer", [pickle.dump, torch.save], ids=["pickle", "torch"])
-def test_a_pickle_runs_nothing(writer: Callable[..., None], tmp_path: Path) -> None:
-    path = tmp_path / "bad.pt"
-    with path.open("wb") as file:
-        writer({UP: _Harmful()}, file)
-    _expect(path, BrokenFile, None, "cannot be read safely")
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_damaged_pickle_is_told_as_one(zipped: bool, tmp_path: Path) -> None:
-    """Cut anywhere, and with any byte of its first hundred changed."""
-    path = tmp_path / "bad.pt"
-    torch.save(_pair(), path, _use_new_zipfile_serialization=zipped)
-    whole = path.read_bytes()
-    damaged = [whole[:end] for end in range(2, len(whole), 7)]
-    damaged += [whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :] for at in range(2, 100)]
-    blamed = []
-    for content in damaged:
-        path.write_bytes(content)
-        try:
-            read_lora(read_file(path))
-        except FileError as error:
-            blamed.append(error.path)
-    assert len(blamed) > len(damaged) / 2
-    assert set(blamed) == {path}
-
-
-def test_a_zip_called_safetensors_is_told_as_a_pickle(tmp_path: Path) -> None:
-    path = tmp_path / "bad.safetensors"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("readme.txt", "not a LoRA")
-    _expect(path, BrokenFile, None, "cannot be read safely")
-
-
-@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
-@pytest.mark.parametrize(
-    "up", [ONES(8, 2).to_sparse(), torch.empty(8, 2, device="meta")], ids=["sparse", "meta"]
-)
-def test_pickled_tensors_without_plain_numbers_are_named(up: Tensor, tmp_path: Path) -> None:
-    path = tmp_path / "bad.pt"
-    torch.save(_pair(up=up), path)
-    _expect(path, BrokenFile, UP, "is sparse, or holds no numbers")
-
-
-def test_a_pickled_embedding_is_told_as_one(tmp_path: Path) -> None:
-    path = tmp_path / "bad.pt"
-    torch.save({"string_to_token": {"*": 265}, "string_to_param": {"*": ONES(1, 768)}, "name": "cat"}, path)
-    _expect(path, NotALora, None, "embedding")
-
-
-def test_pickled_parameters_are_plain_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "good.pt"
-    torch.save({UP: torch.nn.Parameter(ONES(8, 2)), DOWN: torch.nn.Parameter(ONES(2, 6))}, path)
-    lora = read_lora(read_file(path))
-    changed = patched({"x.weight": torch.zeros(8, 6)}, {"x": Target("x.weight")}, [(lora, 1.0)])
-    assert torch.equal(changed["x.weight"], torch.full((8, 6), 2.0))
-
-
 @pytest.mark.parametrize("broken", ["open", "read"])
 def test_what_the_system_refuses_names_the_file(
     broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -354,18 +284,6 @@ def test_what_the_system_refuses_names_the_file(
 
     monkeypatch.setattr(Path, "open", refuse)
     _expect(path, BrokenFile, None, "cannot be read")
-
-
-def test_a_pickle_of_more_than_tensors_is_no_lora(tmp_path: Path) -> None:
-    path = tmp_path / "bad.pt"
-    torch.save({"epoch": 3, UP: ONES(8, 2)}, path)
-    _expect(path, NotALora, None, "more than named tensors")
-
-
-def test_a_pickled_lora_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "good.pt"
-    torch.save({"state_dict": _pair()}, path)
-    assert read_lora(read_file(path)).layers["x"][0].rank == 2
 
 
 @pytest.mark.parametrize("alpha", [None, torch.tensor(0.0), torch.tensor(2.0), torch.tensor(2)])
