@@ -185,7 +185,7 @@ def bake(
     """
     header = planned.header
     order = sorted(header.tensors, key=lambda key: header.tensors[key].start)
-    scales = _scales(header, planned.uses)
+    scales = scale_keys(header, planned.uses)
     if scales and dtype is not None:
         raise RackError(
             f"{header.stamp.path}: has scaled float8 weights, which --dtype cannot convert. Leave it out"
@@ -214,13 +214,13 @@ def _dtype(info: TensorInfo, wanted: torch.dtype | None) -> torch.dtype:
     return wanted if wanted is not None and info.dtype.is_floating_point else info.dtype
 
 
-def _scales(header: Header, uses: Mapping[str, object]) -> dict[str, str]:
+def scale_keys(header: Header, keys: Iterable[str]) -> dict[str, str]:
     """Float8 weights that are stored divided by a number beside them, and that number's key.
 
     comfy/ops.py `scaled_fp8_ops` calls it scale_weight, newer files weight_scale.
     """
     found: dict[str, str] = {}
-    for key in uses:
+    for key in keys:
         stem = key.removesuffix(".weight")
         for name in (f"{stem}.scale_weight", f"{stem}.weight_scale"):
             info = header.tensors.get(name)

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .bake import Bake, plan
+from .bake import Bake, plan, scale_keys
 from .errors import RackError
 from .files import Header
 from .finite import is_finite
@@ -118,11 +118,14 @@ def _change_on(planned: Bake, key: str, reader: TensorReader) -> Tensor:
     stored = reader.read(key).to(torch.float32)
     if key not in planned.uses:
         return torch.zeros_like(stored)
-    changed = planned.patched(key, stored.clone())
+    scale_key = scale_keys(planned.header, [key]).get(key)
+    scale = None if scale_key is None else reader.read(scale_key).to(torch.float32)
+    changed = planned.patched(key, stored.clone(), scale)
     if changed.shape != stored.shape:
         lora = planned.loras[0].stamp.path
         raise RackError(f"{lora}: makes {key} larger, which leaves nothing to compare with. Use --tensors")
-    return changed.sub_(stored)
+    changed.sub_(stored)
+    return changed if scale is None else changed.mul_(scale)
 
 
 def _apart(a: Tensor, b: Tensor) -> tuple[float, float]:

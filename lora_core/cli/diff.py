@@ -26,7 +26,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("diff", help="compare two files", description=_DESCRIPTION)
     parser.add_argument("a", type=Path, metavar="A")
     parser.add_argument("b", type=Path, metavar="B")
-    parser.add_argument("--tensors", action="store_true", help="compare LoRAs tensor by tensor as well")
+    parser.add_argument("--tensors", action="store_true", help="compare two LoRAs tensor by tensor instead")
     parser.add_argument(
         "--model",
         type=Path,

@@ -179,6 +179,25 @@ def test_diff_of_odd_numbers(
     assert (code, found["differing"]) == ((0, 0) if largest == 0.0 else (1, 1))
 
 
+def test_diff_on_scaled_float8_is_on_the_weights_it_stands_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    stored, scale = random(16, 16).to(torch.float8_e4m3fn), torch.tensor([0.02])
+    added = save_lora(tmp_path / "a.safetensors", pair(layer, 16, 16, ("lora_B", "lora_A")))
+    turned = save_lora(tmp_path / "b.safetensors", {f"{layer}.oft_blocks": random(4, 4, 4)})
+    filling = {f"model.diffusion_model.pad.{n}.weight": torch.zeros(1) for n in range(6)}
+    found = []
+    for tensors in (
+        {f"model.{layer}.weight": stored, f"model.{layer}.scale_weight": scale},
+        {f"model.{layer}.weight": stored.float() * scale},
+    ):
+        save_file({**filling, **tensors}, tmp_path / "model.safetensors")
+        found.append(json_of(capsys, "diff", added, turned, "--model", tmp_path / "model.safetensors"))
+    assert found[0]["largest"] == pytest.approx(found[1]["largest"], rel=1e-4)
+    assert found[0]["mean"] == pytest.approx(found[1]["mean"], rel=1e-4)
+
+
 def test_a_pickle_where_safetensors_is_needed_is_told_as_one(
     ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
