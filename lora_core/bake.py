@@ -185,7 +185,8 @@ def bake(
     """
     header = planned.header
     order = sorted(header.tensors, key=lambda key: header.tensors[key].start)
-    scales = scale_keys(header, planned.uses)
+    # Another dtype is for all of the model, what no LoRA changes too.
+    scales = scale_keys(header, planned.uses if dtype is None else header.tensors)
     if scales and dtype is not None:
         raise RackError(
             f"{header.stamp.path}: has scaled float8 weights, which --dtype cannot convert. Leave it out"
