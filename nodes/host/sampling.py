@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ...lora_core.errors import NotSweepable, SweepMismatch
+from ...lora_core.sweep import Sweep
 from . import samplers, sweep_conds
 from .sweep_batch import Batch, Progress, RandomState
 from .sweep_conds import Part
@@ -49,14 +50,14 @@ class Passes:
 
 @dataclass(frozen=True, eq=False)
 class SweepSampling:
-    """An OUTER_SAMPLE wrapper (comfy/patcher_extension.py) for a batch of `groups` strengths.
+    """An OUTER_SAMPLE wrapper (comfy/patcher_extension.py) for a batch of all strengths of some axes.
 
     `reason` says why the strengths can only be given one at a time; empty where they need not. `is_numbered`
     says that the latents of one strength had a `batch_index` of their own. With `columns` the preview shows
     all strengths, that many side by side.
     """
 
-    groups: int
+    sweep: Sweep
     strengths: Strengths
     reason: str = ""
     is_numbered: bool = False
@@ -76,6 +77,7 @@ class SweepSampling:
         seed: int | None = None,
         **more: Any,
     ) -> Tensor:
+        sweep_conds.check(executor.class_obj.conds, self.sweep.axes)
         size, drawn_by = self._group_size(noise), None if self.is_numbered else seed
         shapes = more.get("latent_shapes")
         batch = Batch.of(noise, latent_image, denoise_mask, size, shapes, drawn_by)
@@ -85,6 +87,11 @@ class SweepSampling:
             return run.whole()
         finally:
             executor.class_obj.conds = run.conds
+
+    @property
+    def groups(self) -> int:
+        """How many strengths, or pairs of them."""
+        return len(self.sweep.rows)
 
     def _group_size(self, noise: Tensor) -> int:
         size, rest = divmod(noise.shape[0], self.groups)

@@ -1,0 +1,123 @@
+"""Sweeps of models with other nodes' work on them, before the sweep and after it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import comfy.patcher_extension
+import pytest
+import sweeping
+import torch
+from sweeping import Result, Scene, alone, check, demo, largest_difference, swept
+from torch import Tensor
+
+STRENGTHS = (-1.5, 2.0)
+AXES = "<lora:add_detail> -1.5, 2"
+
+
+@pytest.fixture(autouse=True)
+def _demo_loras(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeping.use_loras(monkeypatch)
+
+
+def on(model: Any, module: str, node: str, *inputs: Any) -> Any:
+    """A model with one of the host's own nodes on it."""
+    return getattr(importlib.import_module(f"comfy_extras.{module}"), node).execute(model, *inputs)[0]
+
+
+def perp_neg(model: Any) -> Any:
+    return on(model, "nodes_perpneg", "PerpNeg", sweeping.prompt("sea"), 1.0)
+
+
+MIXERS: dict[str, Callable[[Any], Any]] = {
+    "Mahiro": lambda model: on(model, "nodes_mahiro", "Mahiro"),
+    "Perp-Neg": perp_neg,
+    "SkipLayerGuidanceDiT": lambda model: on(
+        model, "nodes_slg", "SkipLayerGuidanceDiT", 3.0, 0.0, 1.0, "1", "", 0.7
+    ),
+    "LazyCache": lambda model: on(model, "nodes_easycache", "LazyCacheNode", 0.3, 0.1, 0.95, False),
+}
+
+
+@pytest.mark.parametrize("name", MIXERS)
+def test_what_looks_at_the_whole_batch_gets_a_strength_at_a_time(
+    pack: Any, record_property: Any, name: str
+) -> None:
+    model = MIXERS[name](demo()[0])
+    scene = Scene(cfg=4.0, steps=8)
+    ours = swept(pack, model, AXES, scene)
+    theirs = [alone(model, [("add_detail", s, s)], scene) for s in STRENGTHS]
+    check(ours, theirs, record_property)
+    assert ours.passes.strengths == (1, 1)
+    assert name.removesuffix("DiT") in ours.passes.describe()
+    plain = alone(demo()[0], [("add_detail", 2, 2)], scene)
+    assert largest_difference(theirs[1], plain) > 0.01, "it does nothing here"
+
+
+APART: dict[str, Callable[[Any], Any]] = {
+    "RescaleCFG": lambda model: (
+        importlib.import_module("comfy_extras.nodes_model_advanced").RescaleCFG().patch(model, 0.7)[0]
+    ),
+    "APG": lambda model: on(model, "nodes_apg", "APG", 1.0, 5.0, 0.5),
+    "a shift": lambda model: (
+        importlib.import_module("comfy_extras.nodes_model_advanced").ModelSamplingSD3().patch(model, 6.0)[0]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "after"])
+def test_what_treats_each_picture_alone_stays_in_one_pass(
+    pack: Any, record_property: Any, name: str, is_before: bool
+) -> None:
+    put = APART[name]
+    scene = Scene(cfg=4.0, steps=6)
+    ours = swept_between(pack, demo()[0], AXES, scene, put, is_before)
+    check(ours, [alone(put(demo()[0]), [("add_detail", s, s)], scene) for s in STRENGTHS], record_property)
+    assert ours.passes.strengths == (2,)
+
+
+@torch.inference_mode()
+def swept_between(
+    pack: Any, model: Any, axes: str, scene: Scene, put: Callable[[Any], Any], is_before: bool
+) -> Result:
+    """A sweep with another node before or after ours."""
+    model = put(model) if is_before else model
+    prepare = pack.NODE_CLASS_MAPPINGS["LoraRackSweep"]().prepare
+    model, _, latent, sweep = prepare(model, scene.latent(), axes)
+    model = model if is_before else put(model)
+    samples = scene.sample(model, sweeping.prompt(scene.text), sweeping.prompt(""), latent)
+    return Result(samples, sweep.passes, scene.latents)
+
+
+def test_a_wrapper_of_the_whole_sampling_sees_each_part_as_one(
+    pack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[int] = []
+
+    def note(executor: Any, noise: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        rows.append(noise.shape[0])
+        return executor(noise, *args, **kwargs)
+
+    model = demo()[0].clone()
+    model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, "note", note)
+    swept(pack, model, AXES, Scene("dpm_adaptive"))
+    assert rows == [1, 1]
+
+
+def test_a_prompt_of_another_sweep_is_refused(pack: Any) -> None:
+    ours = pack.NODE_CLASS_MAPPINGS
+    model, clip = demo()[0], sweeping.demo_clip()
+    latent = Scene().latent()
+    _, other_clip, _, other = ours["LoraRackSweep"]().prepare(
+        model, latent, "<lora:add_detail> 0, 1, 2", clip
+    )
+    model, _, latent, _ = ours["LoraRackSweep"]().prepare(model, latent, "<lora:add_detail> 0, 1", clip)
+    (prompt,) = ours["LoraRackSweepEncode"]().encode(other_clip, other, "lake")
+    found = (
+        r"encoded for a sweep of add_detail at 0, \+1, \+2, and this one is of add_detail at 0, \+1\. Connect"
+    )
+    with pytest.raises(pack.lora_core.errors.SweepMismatch, match=found):
+        Scene().sample(model, prompt, sweeping.prompt(""), latent)
