@@ -17,7 +17,7 @@ from ..lora_core.stack import Entry
 from ..lora_core.sweep import Axis, Sweep, read_values, write_number
 from . import host, inputs
 from .frames import frames_for_page
-from .sliders import AUTO, slider_lora, slider_name
+from .sliders import AUTO, slider_files, slider_lora, slider_name
 from .stack_type import from_wire, to_wire
 from .sweep_sheet import draw_sweep
 
@@ -107,9 +107,10 @@ class LoraRackSliderPreview:
         return True
 
     @classmethod
-    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
-        """Changes with the file; one that is found by auto, with the list of files."""
-        return " ".join(host.lora_names()) if lora_name in (None, AUTO) else host.fingerprint([lora_name])
+    def IS_CHANGED(cls, slider: str | None, lora_name: str | None, **_: Any) -> str:
+        """Changes with the files that may be meant."""
+        sliders = SLIDERS if slider is None else [slider]  # None over a wire
+        return host.fingerprint([file for one in sliders for file in slider_files(one, lora_name)])
 
     def preview(
         self,
