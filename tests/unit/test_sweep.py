@@ -61,6 +61,13 @@ def test_bad_values_name_their_place(text: str, column: int, found: str, expecte
     assert expected in caught.value.expected
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_values_over_several_lines_name_the_line(end: str) -> None:
+    assert read_values(f"-1{end}0, 1") == (-1, 0, 1)
+    with pytest.raises(BadSweepText, match="line 3, column 4: found 'x', expected a number"):
+        read_values(f"-1{end}0{end}1, x")
+
+
 def test_axes_read_as_written() -> None:
     axes = read_axes("# a remark\n<lora:add_detail> -1:1:3\n\n  <lora:ink:unet=1:te=0.5>0, 2\n")
     assert axes == (
