@@ -137,9 +137,11 @@ def write_number(value: float) -> str:
 
 def _axis(line: str, number: int) -> Axis:
     end = line.find(">") + 1
-    if end == 0 or not line.lstrip().startswith("<"):
+    if not line.lstrip().startswith("<"):
         column = len(line) - len(line.lstrip()) + 1
         raise BadSweepText(number, column, repr(line.split()[0]), "a tag such as <lora:add_detail>")
+    if end == 0:
+        raise BadSweepText(number, len(line.rstrip()) + 1, "nothing", "'>', the end of the tag")
     # The empty lines before it make the parser count lines as the person does.
     (entry,) = parse("\n" * (number - 1) + line[:end]).entries
     return Axis(entry, _values(line, end, number))

@@ -132,7 +132,7 @@ class LoraRackSliderPreview:
         sweep = Sweep((Axis(Entry(name), read_values(values)),), below)
         objects = (model, clip, vae, latent_image["samples"], latent_image.get("noise_mask"))
         files = host.fingerprint([name, *below])
-        numbers = tuple(latent_image.get("batch_index", ()))
+        numbers = tuple(latent_image.get("batch_index") or ())
         key = (sweep, files, positive, negative, numbers, tuple(sorted(how.items())))
         rendered = self._last.get(objects, key)
         if rendered is None:

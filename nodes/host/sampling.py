@@ -44,7 +44,8 @@ class Passes:
         if not self.strengths:
             return ""
         if len(self.strengths) == 1:
-            return f"all {self.strengths[0]} strengths in one pass"
+            (count,) = self.strengths
+            return f"all {count} strengths in one pass" if count > 1 else "1 strength in one pass"
         return f"{sum(self.strengths)} strengths in {len(self.strengths)} passes: {self.reason}"
 
 

@@ -189,8 +189,13 @@ def _repeated(samples: Any, count: int) -> Any:
 def encode_sweep(clip: Any, wire: LoraSweep, text: str) -> list[Any]:
     """A prompt as conditioning with a row per row of the sweep, each encoded at its strength.
 
-    Strengths the text encoder does not know from one another are encoded once.
+    Strengths the text encoder does not know from one another are encoded once. Raises SweepMismatch without a
+    text encoder, or for one whose prompts are no rows of a batch.
     """
+    if clip is None:
+        raise SweepMismatch(
+            "the sweep has no text encoder to encode a prompt with. Connect CLIP to LoRA Strength Sweep"
+        )
     groups = wire.sweep.clip_groups()
     encodings: dict[int, list[Any]] = {}
     known: dict[Any, list[Any]] = {}

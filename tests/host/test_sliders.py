@@ -1,4 +1,4 @@
-"""When the host must run slider nodes again: with the files they may mean, and for nothing else."""
+"""When slider nodes must run again, and render again; and what of them can only be seen when they run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import folder_paths
 import lora_files
 import pytest
+import sweeping
 import torch
 
 SLIDERS = ("detail", "saturation", "brightness")
@@ -56,3 +57,44 @@ def test_what_comes_over_a_wire_or_is_not_there_is_no_error(pack: Any, lora_fold
     assert changed_preview(pack, slider=None) == changed_sliders(pack, detail=None) == changed_preview(pack)
     assert changed_preview(pack, lora_name=None) == changed_sliders(pack, detail=1.0, detail_lora=None) == ""
     assert changed_sliders(pack) == ""
+
+
+@torch.inference_mode()
+def preview(node: Any, latent: dict[str, Any], **changed: Any) -> torch.Tensor:
+    """The pictures of a preview of the demo's detail slider."""
+    model, vae = sweeping.demo()
+    how = {"seed": 5, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "scheduler": "simple", "denoise": 1.0}
+    words = {"positive": "day lake", "negative": ""}
+    slider = {"slider": "detail", "lora_name": "auto", "values": "0, 2", "pick": 0.0}
+    inputs = {**how, **words, **slider, "model": model, "clip": sweeping.demo_clip(), "vae": vae}
+    pictures: torch.Tensor = node.preview(latent_image=latent, **{**inputs, **changed})["result"][0]
+    return pictures
+
+
+def test_a_preview_is_rendered_again_when_the_noise_is_another(
+    pack: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweeping.use_loras(monkeypatch)
+    node = pack.NODE_CLASS_MAPPINGS["LoraRackSliderPreview"]()
+    latent = sweeping.Scene().latent()
+    first = preview(node, latent)
+    assert preview(node, latent, pick=2.0) is first
+    assert not torch.equal(preview(node, {**latent, "batch_index": [3]}), first)
+
+
+@pytest.mark.parametrize(
+    ("slider", "message"), [("other", "name the LoRA to preview"), ("colour", "expected one of detail")]
+)
+def test_a_slider_that_comes_over_a_wire_is_checked_when_it_runs(
+    pack: Any, lora_folder: Path, slider: str, message: str
+) -> None:
+    node = pack.NODE_CLASS_MAPPINGS["LoraRackSliderPreview"]
+    with pytest.raises(pack.lora_core.errors.UnresolvedLora, match=message):
+        preview(node(), sweeping.Scene().latent(), slider=slider)
+    assert message in node.VALIDATE_INPUTS(slider, "auto", "0, 2")
+
+
+def test_bad_values_are_told_from_other_errors(pack: Any, lora_folder: Path) -> None:
+    check = pack.NODE_CLASS_MAPPINGS["LoraRackSliderPreview"].VALIDATE_INPUTS
+    assert check("detail", "auto", "0, x").startswith("values: line 1, column 4: found 'x'")
+    assert not check("other", "a column", "0").startswith("values: ")

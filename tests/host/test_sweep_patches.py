@@ -107,6 +107,13 @@ def test_a_wrapper_of_the_whole_sampling_sees_each_part_as_one(
     assert rows == [1, 1]
 
 
+def test_a_prompt_without_a_text_encoder_is_refused(pack: Any) -> None:
+    ours = pack.NODE_CLASS_MAPPINGS
+    _, clip, _, sweep = ours["LoraRackSweep"]().prepare(demo()[0], Scene().latent(), AXES)
+    with pytest.raises(pack.lora_core.errors.SweepMismatch, match="Connect CLIP to LoRA Strength Sweep"):
+        ours["LoraRackSweepEncode"]().encode(clip, sweep, "lake")
+
+
 def test_a_prompt_of_another_sweep_is_refused(pack: Any) -> None:
     ours = pack.NODE_CLASS_MAPPINGS
     model, clip = demo()[0], sweeping.demo_clip()

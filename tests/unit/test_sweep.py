@@ -83,6 +83,7 @@ def test_axes_read_as_written() -> None:
         ("# <lora:a> 1", 1, 1, "nothing"),
         ("\nadd_detail -2:2:5", 2, 1, "'add_detail'"),
         ("<lora:a> 1\n<lora:b>", 2, 9, "nothing"),
+        ("<lora:a> 1\n<lora:b:0.5 1 ", 2, 14, "nothing"),
         ("<lora:a> 1\n <lora:b> 1, x", 2, 14, "'x'"),
         ("<lora:a> 1\n<lora:b> 1\n<lora:c> 1", 3, 1, "a third axis"),
     ],
