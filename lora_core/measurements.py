@@ -51,7 +51,8 @@ def measure_sweep(sweep: Sweep, pictures: NDArray[Any], latents: int) -> list[Me
 
 def as_shown(pictures: NDArray[Any]) -> NDArray[Any]:
     """Pictures (…, 3 or more) as an 8-bit file shows them, in their own dtype."""
-    return np.nan_to_num(np.clip(pictures[..., :3], 0, 1), copy=False)
+    shown: NDArray[Any] = np.nan_to_num(np.clip(pictures[..., :3], 0, 1), copy=False)
+    return shown
 
 
 def as_json(sweep: Sweep, measured: Sequence[Measured], passes: str) -> dict[str, Any]:
