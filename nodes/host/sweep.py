@@ -89,13 +89,14 @@ def _swept_model(model: Any, sweep: Sweep, verdicts: Sequence[Verdict]) -> tuple
     """The model whose rows have strengths, and the wrapper it is to be sampled with."""
     matches = [verdict.model for verdict in verdicts if verdict.model is not None]
     plan = Plan.of(matches, [_block_weights(verdict.entry, model) for verdict in verdicts])
-    keys = not_live(model, plan)
+    keys, merged = not_live(model, plan), _Merged(sweep).strengths
     if keys:
         # What cannot be written, such as a window, is refused here and not in the midst of a sampling.
         apply_stack(model, None, [axis.at(1.0) for axis in sweep.axes])
         reason = f"{keys[0]} can only be changed by writing the weights"
-        return model.clone(), SweepSampling(sweep, _Merged(sweep).strengths, reason)
-    return live_model(model, plan, _strengths_at(sweep)), SweepSampling(sweep, _live_strengths)
+        return model.clone(), SweepSampling(sweep, None, merged, reason)
+    live = live_model(model, plan, _strengths_at(sweep))
+    return live, SweepSampling(sweep, _live_strengths, merged)
 
 
 def _block_weights(entry: Entry, model: Any) -> Any:
@@ -129,7 +130,7 @@ def _live_strengths(guider: Any, part: Part) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class _Merged:
-    """Strengths written into the weights, one after another, where no forward term can carry them."""
+    """Strengths written into the weights, one after another, where a forward term will not do."""
 
     sweep: Sweep
 
@@ -145,7 +146,8 @@ class _Merged:
         guider.model_patcher = patched
         guider.model_options = _with_new_wrappers(options, patched, before)
         try:
-            yield
+            with sampling_rows(()):
+                yield
         finally:
             guider.model_patcher, guider.model_options = before, options
 

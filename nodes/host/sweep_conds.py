@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.conds
+import comfy.controlnet
 import torch
 from torch import Tensor
 
@@ -62,6 +63,14 @@ def check(conds: Conds, axes: tuple[Axis, ...]) -> None:
 
 def _named(axes: tuple[Axis, ...]) -> str:
     return " and ".join(f"{axis.name} at {', '.join(map(write_number, axis.values))}" for axis in axes)
+
+
+def why_merged(conds: Conds) -> str:
+    """Why strengths must be written into the weights for these conditionings; empty where they need not."""
+    controls = (control for several in conds.values() for cond in several for control in _controls(cond))
+    if any(isinstance(control, comfy.controlnet.ControlLora) for control in controls):
+        return "a Control-LoRA takes the weights of the model for its own"
+    return ""
 
 
 def why_alone(conds: Conds, size: int) -> str:
@@ -128,14 +137,20 @@ def _tensors(cond: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
 
     for name, value in cond.items():
         _mapped(name, value, note)
-    control = cond.get("control")
-    while control is not None:
+    for control in _controls(cond):
         # Repeated by the host over whole groups as it should be, so nothing but the count matters.
         hint = getattr(control, "cond_hint_original", None)
         if isinstance(hint, torch.Tensor):
             found.append(("the control picture", hint))
-        control = getattr(control, "previous_controlnet", None)
     yield from found
+
+
+def _controls(cond: Mapping[str, Any]) -> Iterator[Any]:
+    """The ControlNets of a conditioning, those before the last included."""
+    control = cond.get("control")
+    while control is not None:
+        yield control
+        control = getattr(control, "previous_controlnet", None)
 
 
 def _is_batch(name: str, value: Any) -> bool:

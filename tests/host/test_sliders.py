@@ -59,7 +59,6 @@ def test_what_comes_over_a_wire_or_is_not_there_is_no_error(pack: Any, lora_fold
     assert changed_sliders(pack) == ""
 
 
-@torch.inference_mode()
 def preview(node: Any, latent: dict[str, Any], **changed: Any) -> torch.Tensor:
     """The pictures of a preview of the demo's detail slider."""
     model, vae = sweeping.demo()
@@ -67,7 +66,8 @@ def preview(node: Any, latent: dict[str, Any], **changed: Any) -> torch.Tensor:
     words = {"positive": "day lake", "negative": ""}
     slider = {"slider": "detail", "lora_name": "auto", "values": "0, 2", "pick": 0.0}
     inputs = {**how, **words, **slider, "model": model, "clip": sweeping.demo_clip(), "vae": vae}
-    pictures: torch.Tensor = node.preview(latent_image=latent, **{**inputs, **changed})["result"][0]
+    with torch.inference_mode():  # not around the loading of models other tests share
+        pictures: torch.Tensor = node.preview(latent_image=latent, **{**inputs, **changed})["result"][0]
     return pictures
 
 
