@@ -8,6 +8,7 @@ from typing import Any
 import comfy.model_base
 import comfy.model_management
 import comfy.sampler_helpers
+import comfy.samplers
 import torch
 from torch import Tensor
 
@@ -30,6 +31,10 @@ def why_one_at_a_time(guider: Any) -> str:
     handler = guider.model_options.get("context_handler")
     if handler is not None and getattr(handler, "dim", 0) == 0:
         return "context windows over the batch take it for the frames of one video"
+    kind = type(guider)
+    # A module of comfy_extras is called by its path where the host has loaded it as nodes.
+    if kind.__module__ != comfy.samplers.__name__ and "comfy_extras" not in kind.__module__:
+        return f"the guider {kind.__name__} is not known here"
     return why_mixed(guider)
 
 

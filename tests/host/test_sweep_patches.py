@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import comfy.patcher_extension
+import comfy.samplers
+import nodes
 import pytest
 import sweeping
 import torch
@@ -90,6 +92,40 @@ def swept_between(
     model = model if is_before else put(model)
     samples = scene.sample(model, sweeping.prompt(scene.text), sweeping.prompt(""), latent)
     return Result(samples, sweep.passes, scene.latents)
+
+
+class _Levelling(comfy.samplers.CFGGuider):
+    """A guider as another pack might have it: it takes the batch's mean away."""
+
+    def predict_noise(self, *args: Any, **kwargs: Any) -> Tensor:
+        denoised = super().predict_noise(*args, **kwargs)
+        return denoised - 0.5 * denoised.mean()
+
+
+def guided(guider: type[comfy.samplers.CFGGuider], model: Any, latent: dict[str, Any]) -> Tensor:
+    """Four steps by the host's advanced sampler node."""
+    extras = importlib.import_module("comfy_extras.nodes_custom_sampler")
+    made = guider(model)
+    made.set_conds(sweeping.prompt("day lake"), sweeping.prompt(""))
+    made.set_cfg(3.0)
+    (sigmas,) = extras.BasicScheduler.execute(model, "simple", 4, 1.0)
+    (noise,), sampler = extras.RandomNoise.execute(7), comfy.samplers.sampler_object("dpmpp_sde")
+    return extras.SamplerCustomAdvanced.execute(noise, made, sampler, sigmas, latent)[0]["samples"]
+
+
+@pytest.mark.parametrize(("guider", "passes"), [(comfy.samplers.CFGGuider, (2,)), (_Levelling, (1, 1))])
+def test_guiders_of_other_packs_get_a_strength_at_a_time(
+    pack: Any, record_property: Any, guider: type[comfy.samplers.CFGGuider], passes: tuple[int, ...]
+) -> None:
+    plain, scene = demo()[0], Scene(latents=2)
+    with torch.inference_mode():
+        prepare = pack.NODE_CLASS_MAPPINGS["LoraRackSweep"]().prepare
+        model, _, latent, wire = prepare(plain, scene.latent(), AXES)
+        ours = Result(guided(guider, model, latent), wire.passes, 2)
+        load = nodes.LoraLoaderModelOnly().load_lora_model_only
+        models = [load(plain, "add_detail.safetensors", strength)[0] for strength in STRENGTHS]
+        check(ours, [guided(guider, model, scene.latent()) for model in models], record_property)
+    assert wire.passes.strengths == passes, wire.passes.describe()
 
 
 def test_a_wrapper_of_the_whole_sampling_sees_each_part_as_one(
