@@ -112,6 +112,14 @@ def test_the_first_axis_runs_fastest() -> None:
     assert (sweep.columns, sweep.lines) == (2, 3)
 
 
+def test_the_rows_of_a_large_grid_are_made_once() -> None:
+    """Each row asks for them: made anew, 99 by 99 of them would be a hundred million."""
+    values = tuple(float(i) for i in range(99))
+    sweep = Sweep((Axis(DETAIL, values), Axis(Entry("ink"), values)))
+    assert sweep.rows is sweep.rows
+    assert len(sweep.clip_groups()) == 99 * 99
+
+
 def test_a_tags_strengths_scale_the_values() -> None:
     sweep = Sweep((Axis(Entry("ink", strength_model=2, strength_clip=-0.5), (-1, 3)),))
     assert sweep.swept(1) == (Entry("ink", strength_model=6, strength_clip=-1.5),)
