@@ -168,6 +168,8 @@ function openGraph() {
 async function loadAsOneStep(workflow) {
   const open = app.extensionManager?.workflow?.activeWorkflow ?? null;
   const tracker = open?.changeTracker;
+  rememberForUndo();
+  const before = tracker?.activeState;
   if (tracker) tracker._restoringState = true; // else loading would make the new graph the one to go back to
   try {
     const quiet = { showMissingModelsDialog: false, showMissingNodesDialog: false };
@@ -176,6 +178,10 @@ async function loadAsOneStep(workflow) {
     if (tracker) tracker._restoringState = false;
   }
   rememberForUndo();
+  // Newer pages hold the loaded graph for the present one at once and see no step; their undo adds its own as here.
+  if (!tracker || !before || tracker.undoQueue.at(-1) === before) return;
+  tracker.undoQueue.push(before);
+  tracker.redoQueue.length = 0;
 }
 
 function rememberForUndo() {

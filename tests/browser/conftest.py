@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,33 @@ PICTURES = this_checkout().root / "out" / "browser"
 LIBRARY = 5000
 RENDERINGS = ("classic", "nodes2")
 THEMES = ("dark", "light")
+FRONTENDS = ("own", "newest")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "frontends: a story that is also told in the newest page of the host")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every story in the host's own page; those most at the mercy of the page in the newest one too."""
+    if "frontend" in metafunc.fixturenames:
+        is_told_twice = metafunc.definition.get_closest_marker("frontends") is not None
+        told = FRONTENDS if is_told_twice else FRONTENDS[:1]
+        metafunc.parametrize("frontend", told, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def frontend(request: pytest.FixtureRequest) -> str:
+    """Which page the host serves: the one it came with, or the newest."""
+    return str(request.param)
+
+
+def _newest_page() -> Path:
+    """The page of the pinned package among the test tools, which stand before the host's on the path."""
+    found = importlib.util.find_spec("comfyui_frontend_package")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).with_name("static")
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +62,12 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostServer]:
+def server(base: Path, frontend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostServer]:
     log = tmp_path_factory.mktemp("log") / "host.log"
-    with HostServer.from_environment(log, base=base, arguments=["--whitelist-custom-nodes", PACK]) as running:
+    arguments = ["--whitelist-custom-nodes", PACK]
+    if frontend == "newest":
+        arguments += ["--front-end-root", str(_newest_page())]
+    with HostServer.from_environment(log, base=base, arguments=arguments) as running:
         yield running
 
 
@@ -69,7 +100,7 @@ def theme() -> str:
 
 
 @pytest.fixture(scope="session")
-def open_benches(chromium: Browser) -> Iterator[dict[tuple[str, str], Workbench]]:
+def open_benches(chromium: Browser, server: HostServer) -> Iterator[dict[tuple[str, str], Workbench]]:
     """Pages by rendering and theme: opening one takes longer than most tests."""
     benches: dict[tuple[str, str], Workbench] = {}
     yield benches
@@ -81,6 +112,7 @@ def open_benches(chromium: Browser) -> Iterator[dict[tuple[str, str], Workbench]
 def bench(
     chromium: Browser,
     server: HostServer,
+    frontend: str,
     open_benches: dict[tuple[str, str], Workbench],
     rendering: str,
     theme: str,
@@ -88,7 +120,8 @@ def bench(
     """An empty graph in the page. An error of ours in the console fails the test that caused it."""
     look = rendering, theme
     if look not in open_benches or open_benches[look].is_spent:
-        open_benches[look] = Workbench.new(chromium, HostClient(server.address), PICTURES)
+        pictures = PICTURES if frontend == "own" else PICTURES / frontend
+        open_benches[look] = Workbench.new(chromium, HostClient(server.address), pictures)
         open_benches[look].open(server.url, rendering, theme)
     bench = open_benches[look]
     bench.clear()

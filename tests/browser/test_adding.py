@@ -42,6 +42,7 @@ def _png(**texts: str) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.frontends
 def test_a_lora_is_found_among_thousands_and_added(bench: Workbench) -> None:
     rack = bench.add_rack("")
     picker = rack.open_picker()

@@ -19,6 +19,7 @@ def block_loras(base: Path) -> None:
     write_lora(base / "models" / "loras" / FLUX, flux_layers())
 
 
+@pytest.mark.frontends
 def test_a_curve_is_drawn_across_the_bars(bench: Workbench) -> None:
     equaliser = add(bench)
     assert list(equaliser.weights()) == list(ORDER)
@@ -188,6 +189,7 @@ def test_a_saved_workflow_shows_the_same_curve_again(bench: Workbench) -> None:
     bench.eventually(again.weights, shown)
 
 
+@pytest.mark.frontends
 def test_a_drawn_bar_is_undone(bench: Workbench) -> None:
     bench.page.evaluate(
         "async () => { await app.extensionManager.command.execute('Comfy.NewBlankWorkflow'); }"

@@ -22,6 +22,7 @@ _OPEN = """async (url) => {
 }"""
 
 
+@pytest.mark.frontends
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_a_shipped_workflow_runs_from_the_page(bench: Workbench, client: HostClient, example: Path) -> None:
     assert bench.page.evaluate(_OPEN, f"/api/workflow_templates/{PACK}/{example.name}") == 0

@@ -25,6 +25,7 @@ def theme(request: pytest.FixtureRequest, client: HostClient) -> Iterator[str]:
     client.post("/settings/Comfy.ColorPalette", "dark")
 
 
+@pytest.mark.frontends
 def test_the_rack_its_picker_and_its_inspector(bench: Workbench, rendering: str, theme: str) -> None:
     rack = bench.add_rack(SHOWN)
     expect(rack.row("ink_wsh")).to_contain_text("No file of this name is here")
@@ -72,6 +73,7 @@ _CONTRAST = """(rack) => {
 }"""
 
 
+@pytest.mark.frontends
 def test_texts_stand_out_from_their_ground(bench: Workbench, theme: str) -> None:
     rack = bench.add_rack(SHOWN)
     expect(rack.row("ink_wsh")).to_contain_text("No file of this name is here")

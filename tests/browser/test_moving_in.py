@@ -69,10 +69,11 @@ def _of(prompt: dict[str, Any], type: str) -> dict[str, Any]:
     return dict(inputs)
 
 
+@pytest.mark.frontends
 def test_loaders_become_one_rack_and_undo_takes_it_back(bench: Workbench) -> None:
     before = _loaders(bench)
     _command(bench, "LoraRack.TurnIntoRack")
-    expect(bench.page.get_by_text("2 nodes replaced")).to_be_visible()
+    expect(bench.page.get_by_text("2 nodes replaced").last).to_be_visible()
     prompt = bench.prompt()
     assert _of(prompt, "LoraRackStack")["text"] == _TEXT
     apply = _of(prompt, "LoraRackApply")
@@ -87,6 +88,7 @@ def test_loaders_become_one_rack_and_undo_takes_it_back(bench: Workbench) -> Non
     bench.eventually(lambda: len(bench.racks()), 1)
 
 
+@pytest.mark.frontends
 def test_and_back_again_into_the_hosts_loaders(bench: Workbench) -> None:
     before = _loaders(bench)
     _command(bench, "LoraRack.TurnIntoRack")
@@ -154,6 +156,7 @@ def test_inside_a_subgraph_the_level_that_is_open_is_turned(bench: Workbench) ->
     assert prompt[_of(prompt, "LoraRackApply")["model"][0]]["class_type"] == "CheckpointLoaderSimple"
 
 
+@pytest.mark.frontends
 @pytest.mark.parametrize("type", ["LoraLoader", "LoraRackApply"])
 def test_the_menu_of_a_node_offers_it(bench: Workbench, type: str) -> None:
     _loaders(bench)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, Route, expect
 from workbench import Workbench
 
@@ -21,6 +22,7 @@ def _box(locator: Locator) -> dict[str, float]:
     return dict(box)
 
 
+@pytest.mark.frontends
 def test_a_fader_is_dragged_to_a_strength(bench: Workbench) -> None:
     rack = bench.add_rack(THREE)
     box = _box(rack.fader("ink_wash"))
@@ -95,6 +97,7 @@ def test_rows_are_switched_off_and_on_one_alone_and_all(bench: Workbench) -> Non
     rack.holds(*THREE.split("\n"))
 
 
+@pytest.mark.frontends
 def test_a_row_is_dragged_to_another_place(bench: Workbench) -> None:
     rack = bench.add_rack(THREE)
     x, y = _middle(rack.row("ink_wash").locator(".lora-rack-grip"))
@@ -136,6 +139,7 @@ def test_trigger_words_are_chips_that_copy(bench: Workbench) -> None:
     bench.eventually(lambda: bench.page.evaluate("navigator.clipboard.readText()"), "monochrome")
 
 
+@pytest.mark.frontends
 def test_everything_works_from_the_keyboard(bench: Workbench) -> None:
     rack = bench.add_rack("")
     keyboard = bench.page.keyboard
@@ -173,6 +177,7 @@ def test_rows_change_places_by_keys(bench: Workbench) -> None:
     expect(rack.element.get_by_role("status")).to_have_text("people/freckles: place 2 of 3")
 
 
+@pytest.mark.frontends
 def test_a_taller_node_shows_more_rows(bench: Workbench) -> None:
     lines = [f"<lora:library/shelf_00/style_{number:04}:0.5>" for number in range(30)]
     rack = bench.add_rack("\n".join(lines))

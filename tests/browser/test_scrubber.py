@@ -229,6 +229,7 @@ def test_keys_go_from_strength_to_strength(bench: Workbench, rendering: str) -> 
         found.stands_at(strength)
 
 
+@pytest.mark.frontends
 def test_two_strengths_are_wiped(bench: Workbench, rendering: str) -> None:
     found = run(bench, rendering)
     found.thumb.focus()
@@ -253,6 +254,7 @@ def test_two_strengths_are_wiped(bench: Workbench, rendering: str) -> None:
     assert set(found.seen()) == {0, 4}
 
 
+@pytest.mark.frontends
 def test_use_this_sets_the_pick_and_the_next_stack(
     bench: Workbench, client: HostClient, rendering: str
 ) -> None:

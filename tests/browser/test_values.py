@@ -39,6 +39,7 @@ def test_a_new_node_shows_an_empty_rack_and_keeps_the_default_text(bench: Workbe
     rack.holds(f"<lora:{INK}:1>")
 
 
+@pytest.mark.frontends
 def test_saved_and_loaded(bench: Workbench) -> None:
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
     _set(rack, "ink_wash", "0.65")
@@ -61,6 +62,7 @@ def test_a_workflow_saved_without_the_page_shows_its_rows(bench: Workbench) -> N
     expect(bench.rack("7").number("ink_wash")).to_have_value("0.30")
 
 
+@pytest.mark.frontends
 def test_copied_and_pasted_racks_are_two(bench: Workbench) -> None:
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
     bench.page.evaluate(
@@ -80,6 +82,7 @@ def test_copied_and_pasted_racks_are_two(bench: Workbench) -> None:
     expect(rack.number("ink_wash")).to_have_value("0.80")
 
 
+@pytest.mark.frontends
 def test_an_edit_is_undone_and_done_again(bench: Workbench) -> None:
     bench.page.evaluate(
         "async () => { await app.extensionManager.command.execute('Comfy.NewBlankWorkflow'); }"
@@ -100,6 +103,7 @@ def test_an_edit_is_undone_and_done_again(bench: Workbench) -> None:
         shown.holds(f"<lora:{INK}:{float(strength)}>")
 
 
+@pytest.mark.frontends
 def test_in_a_subgraph(bench: Workbench) -> None:
     bench.is_spent = True
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
@@ -118,6 +122,7 @@ def test_in_a_subgraph(bench: Workbench) -> None:
     assert texts == [f"<lora:{INK}:0.4>"]
 
 
+@pytest.mark.frontends
 def test_switching_the_rendering_keeps_value_and_picture(bench: Workbench, rendering: str) -> None:
     bench.is_spent = True
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
@@ -133,6 +138,7 @@ def test_switching_the_rendering_keeps_value_and_picture(bench: Workbench, rende
     expect(rack.number("ink_wash")).to_have_value("0.35")
 
 
+@pytest.mark.frontends
 def test_a_change_queued_at_once_is_in_the_prompt(bench: Workbench) -> None:
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
     rack.fader("ink_wash").focus()

@@ -46,6 +46,9 @@ interface ChangeTracker {
   captureCanvasState?: () => void;
   checkState?: () => void;
   _restoringState?: boolean;
+  activeState: object;
+  undoQueue: object[];
+  redoQueue: object[];
 }
 
 export interface Graph {
