@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..lora_core.blocks import read_block_weights
@@ -52,37 +53,54 @@ def blocks(multiline: bool = False) -> tuple[str, dict[str, Any]]:
 def entry(
     lora_name: str, strength_model: float, strength_clip: float, blocks: str, start: float, stop: float
 ) -> Entry:
-    """The entry these inputs make. Raises BadBlockText, or RackError for a window that is none.
-
-    The host checks the range of what is typed, not of what comes over a wire.
-    """
-    for name, value in (("start", start), ("stop", stop)):
-        if not 0 <= value <= 1:
-            remedy = "Divide a step by the number of steps: step 10 of 20 is 0.5"
-            raise RackError(f"{name} is {value:g}, expected a fraction of the sampling from 0 to 1. {remedy}")
-    if stop < start:
-        raise RackError(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
+    """The entry these inputs make. Raises BadBlockText, or RackError for a window that is none."""
+    check_window(start, stop)
     weights = read_block_weights(blocks)
     return Entry(lora_name, strength_model, strength_clip, blocks=weights, start=start, stop=stop)
 
 
+def check_window(start: float | None, stop: float | None) -> None:
+    """Raises RackError for a window that is none, as far as its ends are known."""
+    for name, value in (("start", start), ("stop", stop)):
+        if value is not None and not 0 <= value <= 1:
+            remedy = "Divide a step by the number of steps: step 10 of 20 is 0.5"
+            raise RackError(f"{name} is {value:g}, expected a fraction of the sampling from 0 to 1. {remedy}")
+    if start is not None and stop is not None and stop < start:
+        raise RackError(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
+
+
+def _problem(check: Callable[..., object], *values: Any) -> str:
+    """What a check says against values; empty where it has none, or every value comes by wire."""
+    try:
+        if any(value is not None for value in values):
+            check(*values)
+    except RackError as error:
+        return str(error)
+    return ""
+
+
 class NamesOneLora:
-    """What the host asks of a node with the inputs `lora_name` and `blocks`; None means it comes by wire."""
+    """What the host asks of a node with the inputs of an entry; None means it comes by wire."""
 
     @classmethod
-    def VALIDATE_INPUTS(cls, lora_name: str | None, blocks: str | None = "") -> bool | str:
-        """True, or what is wrong with the name and the block weights.
+    def VALIDATE_INPUTS(
+        cls,
+        lora_name: str | None,
+        blocks: str | None = "",
+        start: float | None = 0.0,
+        stop: float | None = 1.0,
+    ) -> bool | str:
+        """True, or what is wrong with the name, the block weights and the window.
 
-        Takes the place of the host's own combo check, which knows neither the other path separator nor stems.
+        Takes the place of the host's own checks, which know neither the other path separator nor stems, nor
+        that a window may be the wrong way round.
         """
-        problems: list[str] = []
-        for judge, value in ((host.check, lora_name), (read_block_weights, blocks)):
-            try:
-                if value is not None:
-                    judge(value)
-            except RackError as error:
-                problems.append(str(error))
-        return "\n".join(problems) or True
+        problems = (
+            _problem(host.check, lora_name),
+            _problem(read_block_weights, blocks),
+            _problem(check_window, start, stop),
+        )
+        return "\n".join(filter(None, problems)) or True
 
     @classmethod
     def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
