@@ -278,8 +278,7 @@ def idle(entry: Entry) -> str:
         return ""
     if entry.is_active:
         return f"{entry.name}: never on, it starts and stops at {entry.start:g}"
-    reason = "its strength is 0" if entry.enabled else "it is switched off"
-    return f"{entry.name}: does nothing: {reason}"
+    return f"{entry.name}: {'at 0' if entry.enabled else 'off'}"
 
 
 def absent(entry: Entry, problem: Exception) -> dict[str, Any]:

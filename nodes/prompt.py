@@ -66,4 +66,5 @@ class LoraRackPrompt:
     ) -> tuple[str, list[Any]]:
         prompt = read_prompt(text)
         words = prefix_embeddings(prompt.text, host.embedding_names()) if embeddings else prompt.text
-        return words, to_wire(host.resolve_active(prompt.stack.entries), stack)
+        entries = host.resolve_active(prompt.stack.entries)
+        return words, to_wire([*entries, *prompt.stack.idle], stack)
