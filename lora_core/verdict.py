@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .blocks import Family
+from .blocks import Family, within
 from .blocks.listing import ranges
 from .cache import CacheUse
 from .errors import NotALora, NothingMatches, OtherFamily
@@ -259,9 +259,9 @@ def _has_weight(entry: Entry, part: Part) -> bool:
     """Whether block weights leave anything of an entry in a part."""
     if entry.blocks.is_neutral or part.family is None:
         return True
-    at = entry.blocks.at(part.family)
+    weights = entry.blocks.by_key(part.family)
     targets = (*part.match.layers.values(), *part.match.foreign)
-    return any(at(part.family.place(target.key)) for target in targets)
+    return any(within(weights[target.key], target.offset) for target in targets)
 
 
 def _named_kind(kind: str, ranks: Counter[int | None], with_count: bool) -> str:

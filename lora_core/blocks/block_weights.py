@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import BadBlockText
+from .apart import Weight, together
 from .block_text import EVERYTHING, BlockText, Term, read_block_text
 from .families import OTHER, Family, Place
 from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
@@ -41,8 +42,10 @@ class BlockWeights:
         """
         return _resolve(self, family)
 
-    def by_key(self, family: Family) -> Mapping[str, float]:
-        """The same by the keys of the model, each looked up once. Raises BadBlockText."""
+    def by_key(self, family: Family) -> Mapping[str, Weight]:
+        """The same by the keys of the model, each looked up once; one number for each part of a weight that
+        is several in one, where they differ. Raises BadBlockText.
+        """
         return _by_key(self, family)
 
 
@@ -89,7 +92,7 @@ def _in_order(terms: Sequence[Term]) -> list[Term]:
     return sorted(terms, key=lambda term: bool(term.selection.elements))
 
 
-class _KeyWeights(dict[str, float]):
+class _KeyWeights(dict[str, Weight]):
     """Model key → weight, found when first asked for."""
 
     def __init__(self, at: At, family: Family) -> None:
@@ -97,13 +100,18 @@ class _KeyWeights(dict[str, float]):
         self._at = at
         self._family = family
 
-    def __missing__(self, key: str) -> float:
-        weight = self[key] = self._at(self._family.place(key))
+    def __missing__(self, key: str) -> Weight:
+        parts = self._family.parts(key)
+        if parts:
+            weight = together((part.slice, self._at(part.place)) for part in parts)
+        else:
+            weight = self._at(self._family.place(key))
+        self[key] = weight
         return weight
 
 
 @lru_cache(maxsize=256)
-def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, float]:
+def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, Weight]:
     return _KeyWeights(weights.at(family), family)
 
 
