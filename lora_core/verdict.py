@@ -208,6 +208,15 @@ class Verdict:
         return tuple(name for name in self.unmatched if self.clip is not None or not is_text_encoder(name))
 
     @property
+    def _missing_elements(self) -> frozenset[str]:
+        """Weights of elements that nothing connected has, as far as that is known."""
+        families = [part.family for part in self.parts]
+        if self.entry.blocks.is_neutral or self.model is None or None in families:
+            return frozenset()
+        missing = (self.entry.blocks.missing(family) for family in families if family is not None)
+        return frozenset.intersection(*missing)
+
+    @property
     def _unknown_keys(self) -> list[str]:
         return [key for key in self.lora.unknown_keys if key not in self.foreign_keys]
 
@@ -220,6 +229,8 @@ class Verdict:
         blocks = [ranges(part.blocks) for part in self.parts if part.blocks]
         if blocks:
             yield f"blocks: {'; '.join(blocks)}"
+        if missing := self._missing_elements:
+            yield f"nothing in the {self._connected} is meant by {', '.join(sorted(missing))}"
         if self._unknown_keys:
             yield f"not a LoRA's: {_count(self._unknown_keys, 'key')}, such as {self._unknown_keys[0]}"
         yield from self.lora.notes

@@ -48,6 +48,10 @@ class BlockWeights:
         """
         return _by_key(self, family)
 
+    def missing(self, family: Family) -> frozenset[str]:
+        """The element weights that are for nothing in a model, as they are written."""
+        return _missing(self, family)
+
 
 NEUTRAL = BlockWeights()
 
@@ -87,6 +91,15 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
     return at
 
 
+@lru_cache(maxsize=256)
+def _missing(weights: BlockWeights, family: Family) -> frozenset[str]:
+    terms = (*read_block_text(weights.blocks).terms, *read_block_text(weights.elements, "elements").terms)
+    of_elements = [term for term in terms if term.selection.elements]
+    return frozenset(
+        str(term) for term in of_elements if not any(_holds(term, p, family.rank) for p in family.places)
+    )
+
+
 def _in_order(terms: Sequence[Term]) -> list[Term]:
     """Blocks first, then elements, else as they are."""
     return sorted(terms, key=lambda term: bool(term.selection.elements))
@@ -116,14 +129,17 @@ def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, Weight]:
 
 
 def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
-    block = read_id(place.block) or BlockId(place.block)
     weight = 1.0
     for term in terms:
-        if holds_block(term.selection.blocks, block, rank) and (
-            not term.selection.elements or holds_element(term.selection.elements, place.element)
-        ):
+        if _holds(term, place, rank):
             weight = term.value
     return weight
+
+
+def _holds(term: Term, place: Place, rank: Rank) -> bool:
+    block = read_id(place.block) or BlockId(place.block)
+    blocks, elements = term.selection.blocks, term.selection.elements
+    return holds_block(blocks, block, rank) and (not elements or holds_element(elements, place.element))
 
 
 def _vector_terms(text: BlockText, family: Family) -> list[Term]:

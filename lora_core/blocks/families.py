@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from ..key_maps.families import Family as Known
@@ -92,6 +92,12 @@ class Family:
             for part in found
             if part.along == 0 or key == weight  # a bias has no columns
         )
+
+    @cached_property
+    def places(self) -> frozenset[Place]:
+        """Every place a weight of the model has, or a part of it; empty where its weights are not known."""
+        parts = (part.place for key in self.shapes for part in self.parts(key))
+        return frozenset((*map(self.place, self.shapes), *parts))
 
     def blocks(self, keys: Iterable[str]) -> tuple[str, ...]:
         """The ids of the blocks that `keys` are in, in the model's order."""

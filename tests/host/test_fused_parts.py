@@ -18,6 +18,7 @@ import lora_files
 import pytest
 import torch
 from lora_rack.lora_core.blocks import family_of
+from lora_rack.lora_core.patch import family_in
 from patching import assert_equal, host_chain
 from sampling import apart, sample
 from test_live import TOLERANCE
@@ -153,17 +154,13 @@ def test_live_is_merged(pack: Any, lora_folder: Path, record_property: Any) -> N
 
 def test_packed_weights_have_their_parts_too(pack: Any) -> None:
     """NF4 and its like show other shapes than the layer's."""
-    model = torch.nn.Module()
-    model.diffusion_model = families.model("Flux.1").diffusion_model  # type: ignore[assignment]
+    model = families.model("Flux.1")
     key = "diffusion_model.double_blocks.0.img_attn.qkv.weight"
     layer = model.get_submodule(key.removesuffix(".weight"))
     wanted = family_of({k: tuple(v.shape) for k, v in model.state_dict().items()}).parts(key)
     layer.weight = torch.nn.Parameter(torch.zeros(7, 1, dtype=torch.uint8), requires_grad=False)
-    key_maps, patch = (
-        importlib.import_module(f"{pack.__name__}.{name}")
-        for name in ("nodes.host.key_maps", "lora_core.patch")
-    )
+    key_maps = importlib.import_module(f"{pack.__name__}.nodes.host.key_maps")
     found = key_maps._key_map(model, lambda module, names: names, lambda shapes: {})
     assert found.packed == {key: (layer.out_features, layer.in_features)}
-    assert patch.family_in(found).parts(key) == wanted
+    assert family_in(found).parts(key) == wanted
     assert len(wanted) == 3
