@@ -87,7 +87,7 @@ class Index:
     def with_alias(self, alias: str, paths: Collection[Path]) -> list[Path]:
         """The files among `paths` whose trainer called them `alias`. Refresh first."""
         rows = self._store.run(
-            lambda db: db.execute("select path from aliases where alias = ?", (alias,)).fetchall()
+            lambda db: db.execute("select path from aliases where alias = ?", (_text(alias),)).fetchall()
         )
         found = {_path(path) for (path,) in rows}
         return [path for path in paths if path in found]

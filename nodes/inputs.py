@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -53,10 +54,23 @@ def blocks(multiline: bool = False) -> tuple[str, dict[str, Any]]:
 def entry(
     lora_name: str, strength_model: float, strength_clip: float, blocks: str, start: float, stop: float
 ) -> Entry:
-    """The entry these inputs make. Raises BadBlockText, or RackError for a window that is none."""
+    """The entry these inputs make. Raises BadBlockText, or RackError for what the host does not check."""
     check_window(start, stop)
+    for what, value in (("strength_model", strength_model), ("strength_clip", strength_clip)):
+        if not math.isfinite(value):
+            raise RackError(f"{what} is {value}, expected a number that is not beyond all bounds")
     weights = read_block_weights(blocks)
-    return Entry(lora_name, strength_model, strength_clip, blocks=weights, start=start, stop=stop)
+    return Entry(name_of(lora_name), strength_model, strength_clip, blocks=weights, start=start, stop=stop)
+
+
+def name_of(lora_name: object) -> str:
+    """A name as it came, typed or over a wire. Raises RackError for what is no name."""
+    if not isinstance(lora_name, str) or not lora_name.strip():
+        found = (
+            repr(lora_name) if isinstance(lora_name, str | int | float | None) else type(lora_name).__name__
+        )
+        raise RackError(f"lora_name is {found}, expected the name of a LoRA file")
+    return lora_name.strip()
 
 
 def check_window(start: float | None, stop: float | None) -> None:
@@ -69,14 +83,17 @@ def check_window(start: float | None, stop: float | None) -> None:
         raise RackError(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
 
 
-def _problem(check: Callable[..., object], *values: Any) -> str:
-    """What a check says against values; empty where it has none, or every value comes by wire."""
+def _problem(check: Callable[[], object]) -> list[str]:
+    """What a check complains of, if anything."""
     try:
-        if any(value is not None for value in values):
-            check(*values)
+        check()
     except RackError as error:
-        return str(error)
-    return ""
+        return [str(error)]
+    return []
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
 
 
 class NamesOneLora:
@@ -95,12 +112,14 @@ class NamesOneLora:
         Takes the place of the host's own checks, which know neither the other path separator nor stems, nor
         that a window may be the wrong way round.
         """
-        problems = (
-            _problem(host.check, lora_name),
-            _problem(read_block_weights, blocks),
-            _problem(check_window, start, stop),
-        )
-        return "\n".join(filter(None, problems)) or True
+        problems: list[str] = []
+        if lora_name is not None:
+            problems += _problem(lambda: host.check(name_of(lora_name)))
+        # What is of another type than the input's, the host has refused by itself.
+        if isinstance(blocks, str):
+            problems += _problem(lambda: read_block_weights(blocks))
+        problems += _problem(lambda: check_window(*(_number(value) for value in (start, stop))))
+        return "\n".join(problems) or True
 
     @classmethod
     def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:

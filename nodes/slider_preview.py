@@ -99,8 +99,8 @@ class LoraRackSliderPreview:
             return "the slider is 'other' and lora_name is 'auto': name the LoRA to preview"
         try:
             if lora_name not in (None, AUTO):
-                host.check(lora_name)
-            if values is not None:
+                host.check(inputs.name_of(lora_name))
+            if isinstance(values, str):  # what else there may be, the host refuses
                 read_values(values)
         except RackError as error:
             return f"values: {error}" if values is not None and "column" in str(error) else str(error)

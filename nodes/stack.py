@@ -83,7 +83,7 @@ class LoraRackStack:
     @classmethod
     def VALIDATE_INPUTS(cls, text: str | None) -> bool | str:
         """Every row that is on must be readable and name one file; all bad rows are reported at once."""
-        if text is None:  # comes over a wire
+        if not isinstance(text, str):  # comes over a wire, or the host refuses it
             return True
         return problems(scan(text))
 
