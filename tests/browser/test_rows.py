@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Route, expect
 from workbench import Workbench
 
 INK, OIL, FRECKLES = "styles/ink_wash", "styles/oil_paint", "people/freckles"
@@ -194,3 +194,22 @@ def test_a_taller_node_shows_more_rows(bench: Workbench) -> None:
     bench.eventually(lambda: _box(rack.element)["height"] > before["height"] + 100, True)
     assert _box(rack.element)["width"] > before["width"] + 30
     rack.holds(*lines)
+
+
+def test_a_number_half_typed_outlives_what_the_server_has_to_say(bench: Workbench) -> None:
+    """Cards of files and verdicts come when they come, and draw the row anew under the typing hand."""
+    held: list[Route] = []
+    bench.page.route("**/lora_rack/files", lambda route: held.append(route))
+    try:
+        rack = bench.add_rack(f"<lora:{INK}:0.8>")
+        bench.eventually(lambda: len(held), 1)
+        rack.number("ink_wash").click()
+        bench.page.keyboard.type("0.3")
+        held[0].continue_()
+        expect(rack.row("ink_wash")).to_contain_text("SD 1")
+        expect(rack.number("ink_wash")).to_have_value("0.3")
+        bench.page.keyboard.type("5")
+        bench.page.keyboard.press("Enter")
+        rack.holds(f"<lora:{INK}:0.35>")
+    finally:
+        bench.page.unroute("**/lora_rack/files")

@@ -44,6 +44,7 @@ export class Fader {
       onfocus: () => this.number.select(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#numberKey(event),
     });
+    this.shown = "";
     /** @type {{x: number, value: number, moved: boolean} | null} */
     this.grip = null;
   }
@@ -66,14 +67,20 @@ export class Fader {
     this.knob.style.left = `${here}%`;
     this.zero.style.left = `${zero}%`;
     this.one.style.left = `${at(1)}%`;
-    const shown = showNumber(value);
     setAttribute(this.track, "aria-valuemin", this.low);
     setAttribute(this.track, "aria-valuemax", this.high);
     setAttribute(this.track, "aria-valuenow", value);
-    setAttribute(this.track, "aria-valuetext", shown);
-    if (document.activeElement !== this.number || readNumber(this.number.value) !== value) {
-      this.number.value = shown;
-    }
+    setAttribute(this.track, "aria-valuetext", showNumber(value));
+    if (!this.isTyping) this.#showNumber();
+  }
+
+  /** What is half typed is the person's: a row is drawn anew whenever the server has something to say of it. */
+  get isTyping() {
+    return document.activeElement === this.number && this.number.value !== this.shown;
+  }
+
+  #showNumber() {
+    this.number.value = this.shown = showNumber(this.value);
   }
 
   /** @param {number} value @param {boolean} [isGesture] */
@@ -158,8 +165,8 @@ export class Fader {
 
   #typed() {
     const value = readNumber(this.number.value);
-    if (value === null) this.number.value = showNumber(this.value);
-    else this.#set(value);
+    if (value !== null) this.#set(value);
+    this.#showNumber();
   }
 
   /** @param {KeyboardEvent} event */
@@ -169,12 +176,13 @@ export class Fader {
       this.#typed();
       this.number.select();
     } else if (event.key === "Escape") {
-      this.number.value = showNumber(this.value);
+      this.#showNumber();
       this.track.focus();
     } else if (event.key === "ArrowUp" || event.key === "ArrowDown") {
       event.preventDefault();
       const step = (event.shiftKey ? FINE : STEP) * (event.key === "ArrowUp" ? 1 : -1);
       this.#set(this.#snap((readNumber(this.number.value) ?? this.value) + step, FINE));
+      this.#showNumber();
     }
   }
 }
