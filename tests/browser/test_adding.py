@@ -90,10 +90,9 @@ def test_trigger_words_and_families_are_searched(bench: Workbench) -> None:
             picker.get_by_role("combobox").fill(typed + " ")
             picker.get_by_role("combobox").fill(typed)
             bench.page.wait_for_timeout(300)
-            return picker.get_by_role("option").count() > 0
+            return "ink_wash" in " ".join(picker.get_by_role("option").all_text_contents()[:1])
 
         bench.eventually(first, True)
-        expect(picker.get_by_role("option").first).to_contain_text("ink_wash")
 
 
 def test_pasted_tags_become_rows_whatever_is_around_them(bench: Workbench) -> None:
