@@ -89,8 +89,7 @@ def test_a_text_from_outside_is_not_overwritten_by_an_earlier_edit(bench: Workbe
         bench.eventually(lambda: held.count, 1)
         _give(bench, rack.node, given)
         expect(rack.rows).to_have_count(2)
-        held.let_go()
-        assert bench.prompt()[rack.node]["inputs"]["text"] == given
+    assert bench.prompt()[rack.node]["inputs"]["text"] == given
     expect(rack.number("ink_wash")).to_have_value("0.30")
     assert rack.text == given
 
