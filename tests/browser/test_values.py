@@ -52,6 +52,25 @@ def test_saved_and_loaded(bench: Workbench) -> None:
     again.holds(f"<lora:{INK}:0.65>")
 
 
+def test_a_page_loaded_again_shows_the_last_edit(bench: Workbench) -> None:
+    bench.is_spent = True
+    bench.command("Comfy.NewBlankWorkflow")
+    rack = bench.add_rack(f"<lora:{INK}:0.8>")
+    bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+    _set(rack, "ink_wash", "0.6125")
+    rack.holds(f"<lora:{INK}:0.6125>")
+    kept = """() => [localStorage, sessionStorage].flatMap((all) => Object.values(all))
+        .some((one) => one.includes("0.6125"))"""
+    bench.page.wait_for_function(kept)  # the host keeps open workflows some time after a change
+    bench.page.reload()
+    bench.page.wait_for_function(
+        "() => window.app?.graph?.nodes?.some((n) => n.comfyClass === 'LoraRackStack')"
+    )
+    again = bench.rack(bench.racks()[0])
+    expect(again.number("ink_wash")).to_have_value("0.6125")
+    again.holds(f"<lora:{INK}:0.6125>")
+
+
 def test_a_workflow_saved_without_the_page_shows_its_rows(bench: Workbench) -> None:
     node: dict[str, Any] = {
         "id": 7, "type": "LoraRackStack", "pos": [330, 130], "size": [420, 300], "flags": {}, "order": 0,
