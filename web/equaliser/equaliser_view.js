@@ -66,7 +66,9 @@ export class EqualiserView {
     if (isShown) this.bars.draw();
     setText(this.family, profile ? familyText(profile) : "");
     setAttribute(this.family, "title", profile?.alternatives.length ? alternativesText(profile.alternatives) : null);
-    for (const control of [this.invert, this.reset, this.presets]) control.disabled = isWired || !isShown;
+    // A text that means nothing for this LoRA can still be replaced.
+    for (const control of [this.reset, this.presets]) control.disabled = isWired || profile === null;
+    this.invert.disabled = isWired || !isShown;
     this.#drawParts();
     this.#drawPresets();
     this.#drawReadout();
