@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -184,7 +185,8 @@ def bake(
     """
     header = planned.header
     order = sorted(header.tensors, key=lambda key: header.tensors[key].start)
-    scales = _scales(header, planned.uses)
+    # Another dtype is for all of the model, what no LoRA changes too.
+    scales = scale_keys(header, planned.uses if dtype is None else header.tensors)
     if scales and dtype is not None:
         raise RackError(
             f"{header.stamp.path}: has scaled float8 weights, which --dtype cannot convert. Leave it out"
@@ -213,13 +215,13 @@ def _dtype(info: TensorInfo, wanted: torch.dtype | None) -> torch.dtype:
     return wanted if wanted is not None and info.dtype.is_floating_point else info.dtype
 
 
-def _scales(header: Header, uses: Mapping[str, object]) -> dict[str, str]:
+def scale_keys(header: Header, keys: Iterable[str]) -> dict[str, str]:
     """Float8 weights that are stored divided by a number beside them, and that number's key.
 
     comfy/ops.py `scaled_fp8_ops` calls it scale_weight, newer files weight_scale.
     """
     found: dict[str, str] = {}
-    for key in uses:
+    for key in keys:
         stem = key.removesuffix(".weight")
         for name in (f"{stem}.scale_weight", f"{stem}.weight_scale"):
             info = header.tensors.get(name)
@@ -241,13 +243,18 @@ def rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     return tensor.to(dtype)
 
 
+def baked(metadata: Mapping[str, str]) -> list[Any]:
+    """The records of bakes in a checkpoint's metadata, oldest first; none where they cannot be read."""
+    try:
+        records = json.loads(metadata.get(BAKED, "[]"))
+    except (ValueError, RecursionError):
+        return []
+    return records if isinstance(records, list) else []
+
+
 def _metadata(planned: Bake) -> dict[str, str]:
     """The checkpoint's metadata, and what was baked into it."""
     kept = {key: value for key, value in planned.header.metadata.items() if key not in _OUTDATED}
-    try:
-        earlier = json.loads(kept.get(BAKED, "[]"))
-    except ValueError:
-        earlier = []
     names = [lora.stamp.path.name for lora in planned.loras]
     entries = [v.entry for v in planned.verdicts]
     record = {
@@ -263,7 +270,7 @@ def _metadata(planned: Bake) -> dict[str, str]:
             for name, lora, entry in zip(names, planned.loras, entries, strict=True)
         ],
     }
-    return {"format": "pt", **kept, BAKED: json.dumps([*earlier, record], ensure_ascii=False)}
+    return {"format": "pt", **kept, BAKED: json.dumps([*baked(kept), record], ensure_ascii=False)}
 
 
 def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:

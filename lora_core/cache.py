@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar, cast
@@ -33,6 +33,15 @@ class CacheUse:
     misses: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A value, its bytes when it was made, and the keys of what it keeps alive besides."""
+
+    value: Held
+    size: int
+    needs: frozenset[Hashable]
+
+
 @dataclass(eq=False)
 class _Turn:
     """Whose turn it is to make the value of one key."""
@@ -44,22 +53,24 @@ class _Turn:
 class ByteCache:
     """Keeps the values used last, as many as fit into `max_bytes`.
 
-    A value larger than the whole cache is handed out and not kept. Keys say what kind of value is theirs:
-    whoever shares a cache must not give one key to values of two kinds.
+    A value larger than the whole cache is handed out and not kept, and no other makes room for it. A value
+    that holds on to others goes with them: their memory is theirs to count. Keys say what kind of value is
+    theirs: whoever shares a cache must not give one key to values of two kinds.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._values: OrderedDict[Hashable, Held] = OrderedDict()
+        self._values: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._held = 0
         self._hits = 0
         self._misses = 0
         self._turns: dict[Hashable, _Turn] = {}
         self._lock = threading.RLock()
 
-    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+    def get(self, key: Hashable, make: Callable[[], V], needs: Collection[Hashable] = ()) -> V:
         """The value of `key`, made by `make` when it is not held; errors of `make` pass through.
 
+        `needs` are the keys of the values it holds on to. It is kept only as long as all of them are.
         Threads that want the same value make it once; those that want another do not wait for it.
         """
         with self._turn(key):
@@ -67,18 +78,18 @@ class ByteCache:
                 if key in self._values:
                     self._hits += 1
                     self._values.move_to_end(key)
-                    return cast(V, self._values[key])
+                    return cast(V, self._values[key].value)
                 self._misses += 1
             value = make()
             with self._lock:
-                self._keep(key, value)
+                self._keep(key, _Kept(value, value.size, frozenset(needs)))
             return value
 
     def discard(self, unwanted: Callable[[Hashable], bool]) -> None:
         """Forget every key for which `unwanted` is true."""
         with self._lock:
             for key in [key for key in self._values if unwanted(key)]:
-                self._held -= self._values.pop(key).size
+                self._drop(key)
 
     @property
     def use(self) -> CacheUse:
@@ -100,11 +111,18 @@ class ByteCache:
                 if turn.threads == 0:
                     del self._turns[key]
 
-    def _keep(self, key: Hashable, value: Held) -> None:
-        if key in self._values:  # made by `make` itself on the way
+    def _keep(self, key: Hashable, kept: _Kept) -> None:
+        self._drop(key)  # where `make` itself has made it on the way
+        if kept.size > self.max_bytes or not kept.needs <= self._values.keys():
+            return
+        self._values[key] = kept
+        self._held += kept.size
+        while self._held > self.max_bytes:
+            self._drop(next(iter(self._values)))
+
+    def _drop(self, key: Hashable) -> None:
+        """Forget a value, if it is held, and those that need it."""
+        if key in self._values:
             self._held -= self._values.pop(key).size
-        self._values[key] = value
-        self._held += value.size
-        while self._held > self.max_bytes and self._values:
-            _, dropped = self._values.popitem(last=False)
-            self._held -= dropped.size
+            for other in [other for other, kept in self._values.items() if key in kept.needs]:
+                self._drop(other)

@@ -6,6 +6,7 @@ mean. Two LoRAs that spell or factorise the same changes otherwise do not differ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .bake import Bake, plan
+from .bake import Bake, plan, scale_keys
 from .errors import RackError
 from .files import Header
+from .finite import is_finite
 from .key_maps.guess import canonical
 from .lora import Lora
 from .partial import PartialLora
@@ -116,18 +118,31 @@ def _change_on(planned: Bake, key: str, reader: TensorReader) -> Tensor:
     stored = reader.read(key).to(torch.float32)
     if key not in planned.uses:
         return torch.zeros_like(stored)
-    changed = planned.patched(key, stored.clone())
+    scale_key = scale_keys(planned.header, [key]).get(key)
+    scale = None if scale_key is None else reader.read(scale_key).to(torch.float32)
+    changed = planned.patched(key, stored.clone(), scale)
     if changed.shape != stored.shape:
         lora = planned.loras[0].stamp.path
         raise RackError(f"{lora}: makes {key} larger, which leaves nothing to compare with. Use --tensors")
-    return changed.sub_(stored)
+    changed.sub_(stored)
+    return changed if scale is None else changed.mul_(scale)
 
 
 def _apart(a: Tensor, b: Tensor) -> tuple[float, float]:
-    """Largest and mean relative difference; 0 for tensors without a number, or that are the same."""
-    if a.numel() == 0 or (a.dtype == b.dtype and torch.equal(a, b)):
+    """Largest and mean relative difference; 0 for tensors without a number, or that are the same.
+
+    NaN and infinity are equal to themselves and infinitely far from all else.
+    """
+    if a.dtype == b.dtype and torch.equal(a, b):
         return 0.0, 0.0
     a, b = _wide(a), _wide(b)
+    if not (is_finite(a) and is_finite(b)):
+        finite = a.isfinite() & b.isfinite()
+        if not torch.allclose(a[~finite], b[~finite], equal_nan=True):
+            return math.inf, math.inf
+        a, b = a[finite], b[finite]
+    if a.numel() == 0:
+        return 0.0, 0.0
     apart = (a - b).abs()
     largest = max(a.abs().max().item(), b.abs().max().item())
     mean = max(a.abs().mean().item(), b.abs().mean().item())
@@ -135,7 +150,11 @@ def _apart(a: Tensor, b: Tensor) -> tuple[float, float]:
 
 
 def _wide(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.float64 if tensor.dtype == torch.float64 else torch.float32)
+    """In a dtype with arithmetic that tells any two numbers apart, of integers those below 2^53."""
+    if tensor.is_complex():
+        return torch.view_as_real(tensor)
+    small = tensor.is_floating_point() and tensor.dtype.itemsize <= 4
+    return tensor.to(torch.float32 if small else torch.float64)
 
 
 def _share(part: float, whole: float) -> float:

@@ -11,10 +11,11 @@ import json
 import math
 import pickle
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -38,9 +39,39 @@ DTYPES: Mapping[str, torch.dtype] = {
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
+    "C64": torch.complex64,
+    # Not in the oldest torch a host runs with.
+    **{
+        name: getattr(torch, attribute)
+        for name, attribute in (
+            ("U16", "uint16"),
+            ("U32", "uint32"),
+            ("U64", "uint64"),
+            ("F8_E4M3FNUZ", "float8_e4m3fnuz"),
+            ("F8_E5M2FNUZ", "float8_e5m2fnuz"),
+            ("F8_E8M0", "float8_e8m0fnu"),
+        )
+        if hasattr(torch, attribute)
+    },
 }
 
+# What torch's weights-only reader raises on damaged bytes.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+IS_EMBEDDING = "is a textual-inversion embedding"
+MOVE_EMBEDDING = "Move it to models/embeddings and name it in the prompt"
 _DOWNLOAD_AGAIN = "Download or copy the file again"
+_CONVERT = "Convert it to .safetensors with the tool that made it"
 _SAVE_AGAIN = "Save it again with a current trainer or the safetensors library"
 
 
@@ -148,15 +179,34 @@ def read_file(path: Path | str, pinned: bool = False) -> TensorFile:
 
 
 def is_pickle(path: Path) -> bool:
-    """Whether a file is a pickle or torch's zip of one, whatever it is called.
+    """Whether a file is a pickle or torch's zip of one, whatever it is called."""
+    with reading(path), path.open("rb") as file:
+        return _begins_a_pickle(file.read(9))
 
-    The first bytes of a safetensors file are the length of its header and may be any, so its brace is asked.
+
+def _begins_a_pickle(start: bytes) -> bool:
+    """The first bytes of a safetensors file are the length of its header and may be any, so its brace, the
+    ninth, is asked.
     """
-    with path.open("rb") as file:
-        prefix = file.read(9)
-    if prefix[8:] == b"{":
+    if start[8:] == b"{":
         return False
-    return prefix[:2] == b"PK" or (prefix[:1] == b"\x80" and prefix[1:2] in b"\x02\x03\x04\x05")
+    return start[:2] == b"PK" or (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises as BrokenFile what the system has against opening or reading the file in the block."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "Check the disk it is on, and that you may read it"
+        raise BrokenFile(path, f"cannot be read ({error.strerror})", remedy) from error
+
+
+def read_into(file: BinaryIO, buffer: Tensor) -> int:
+    """Fill a tensor of bytes from where the file stands, and return how many there were."""
+    found: int = file.readinto(buffer.numpy().data) if buffer.numel() else 0  # type: ignore[attr-defined]
+    return found
 
 
 def read_tensors(header: Header, pinned: bool = False) -> dict[str, Tensor]:
@@ -166,9 +216,9 @@ def read_tensors(header: Header, pinned: bool = False) -> dict[str, Tensor]:
     """
     path, size = header.stamp.path, header.stamp.size - header.data_offset
     buffer = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
-    with path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         file.seek(header.data_offset)
-        read = file.readinto(buffer.numpy().data) if size else 0
+        read = read_into(file, buffer)
     if read != size or Stamp.of(path) != header.stamp:
         raise BrokenFile(path, "changed while it was being read", "Queue again once it is complete")
     return {key: _view(buffer, info) for key, info in header.tensors.items()}
@@ -185,42 +235,52 @@ def _header_bytes(stamp: Stamp) -> bytes:
     path = stamp.path
     if stamp.size == 0:
         raise BrokenFile(path, "is empty", _DOWNLOAD_AGAIN)
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        _refuse_other_formats(path, prefix)
-        if len(prefix) < 8:
-            raise BrokenFile(path, f"ends after {len(prefix)} bytes", _DOWNLOAD_AGAIN)
-        (length,) = struct.unpack("<Q", prefix)
+    with reading(path), path.open("rb") as file:
+        start = file.read(9)
+        _refuse_other_formats(path, start)
+        if len(start) < 8:
+            raise BrokenFile(path, f"ends after {len(start)} bytes", _DOWNLOAD_AGAIN)
+        (length,) = struct.unpack("<Q", start[:8])
         if length > MAX_HEADER_BYTES:
             problem = f"claims a header of {length} bytes, the format allows {MAX_HEADER_BYTES}"
             raise BrokenFile(path, problem, "It is damaged, or not a safetensors file")
         if length > stamp.size - 8:
             problem = f"claims a header of {length} bytes and has {stamp.size - 8}"
             raise BrokenFile(path, problem, _DOWNLOAD_AGAIN)
+        file.seek(8)
         return file.read(length)
 
 
-def _refuse_other_formats(path: Path, prefix: bytes) -> None:
-    if prefix[:4] == b"GGUF":
+def _refuse_other_formats(path: Path, start: bytes) -> None:
+    if start[:4] == b"GGUF":
         raise NotALora(path, "is a GGUF model", "LoRAs are .safetensors files")
+    if _begins_a_pickle(start):
+        raise BrokenFile(path, "is a pickled file where a .safetensors is needed", _CONVERT)
+    prefix = start[:8]
     # "<" alone may be the low byte of a header's length, whose high bytes are zero.
     if (prefix[:1] == b"<" and b"\0" not in prefix) or prefix == b"version ":
         raise NotALora(path, "is a web page or a pointer, not the file itself", _DOWNLOAD_AGAIN)
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    remedy = "Convert it to .safetensors with the tool that made it"
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise BrokenFile(
-            path, f"is a pickled file that cannot be read safely ({first_line})", remedy
-        ) from None
+        # Not by its name: torch reads what is called .safetensors as that.
+        with reading(path), path.open("rb") as file:
+            loaded = torch.load(file, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
+        told = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
+        problem = f"is a pickled file that cannot be read safely ({told})"
+        raise BrokenFile(path, problem, f"{_DOWNLOAD_AGAIN}. {_CONVERT} if that does not help") from None
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
+    if isinstance(loaded, dict) and "string_to_param" in loaded:
+        raise NotALora(path, IS_EMBEDDING, MOVE_EMBEDDING)
     if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise NotALora(path, "is a pickled file that holds more than named tensors", remedy)
-    return {str(key): tensor for key, tensor in loaded.items()}
+        raise NotALora(path, "is a pickled file that holds more than named tensors", _CONVERT)
+    for key, tensor in loaded.items():
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            raise BrokenFile(path, "is sparse, or holds no numbers", _SAVE_AGAIN, key=str(key))
+    # Trainers pickle parameters too, which record what is done with them, and views of other tensors.
+    return {str(key): tensor.detach().contiguous() for key, tensor in loaded.items()}
 
 
 class _DuplicateKey(Exception):
@@ -243,10 +303,10 @@ def _tensor_info(path: Path, key: str, entry: Any) -> TensorInfo:
     except (TypeError, KeyError, ValueError):
         problem = "has an entry without dtype, shape and two data_offsets"
         raise BrokenFile(path, problem, _SAVE_AGAIN, key=key) from None
-    if name not in DTYPES:
+    if not isinstance(name, str) or name not in DTYPES:
         raise BrokenFile(path, f"has the unknown dtype {name!r}", _SAVE_AGAIN, key=key)
     numbers = (*shape, start, stop)
-    if any(not isinstance(n, int) or isinstance(n, bool) or n < 0 for n in numbers):
+    if any(not isinstance(n, int) or isinstance(n, bool) or not 0 <= n < 2**63 for n in numbers):
         problem = f"has a shape {list(shape)} or offsets {[start, stop]} that are no counts"
         raise BrokenFile(path, problem, _SAVE_AGAIN, key=key)
     dtype = DTYPES[name]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .adapters import Reorder
-from .spellings import spellings, widen
+from .spellings import spellings
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class KeyMap:
         shapes: Mapping[str, tuple[int, ...]],
         packed: frozenset[str] = frozenset(),
     ) -> KeyMap:
-        """A key map from the host's, with what it lacks added and its known mistakes mended."""
+        """A key map of these names, the host's known mistakes mended."""
         mended = {name: _mended(name, target, shapes.get(target.key)) for name, target in names.items()}
-        return cls(widen(mended), shapes, packed)
+        return cls(mended, shapes, packed)
 
     def find(self, layer: str) -> Target | None:
         """The target of a layer name in any spelling, or of `<layer>.bias`; None where the model has none."""

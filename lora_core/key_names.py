@@ -124,7 +124,7 @@ def group_keys(keys: Iterable[str]) -> Grouped:
     """Sort tensor keys by layer and role.
 
     Pairs of one layer in several spellings are groups of their own, because they add up; what else there is
-    about the layer, its alpha first of all, belongs to the first of them.
+    about the layer, its alpha first of all, belongs to the one that stands first in PAIRS, as in the host.
     """
     styles: dict[str, dict[str, dict[str, str]]] = {}
     embeddings: dict[str, None] = {}
@@ -145,7 +145,12 @@ def group_keys(keys: Iterable[str]) -> Grouped:
     return Grouped(layers, tuple(embeddings), list(unknown))
 
 
+def _place(style: str) -> int:
+    """Where a spelling stands in PAIRS; behind all of them when it is none of those."""
+    return [*PAIRS, style].index(style)
+
+
 def _groups(styles: Mapping[str, dict[str, str]]) -> list[dict[str, str]]:
     shared = styles.get("", {})
-    pairs = [group for style, group in styles.items() if style]
+    pairs = [styles[style] for style in sorted(styles, key=_place) if style]
     return [{**shared, **pairs[0]}, *pairs[1:]] if pairs else [shared]

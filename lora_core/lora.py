@@ -15,7 +15,7 @@ from .adapters import Adapter
 from .adapters.roles import BadTensors
 from .conversions import convert, original_key
 from .errors import BrokenFile, NotALora
-from .files import Stamp, TensorFile
+from .files import IS_EMBEDDING, MOVE_EMBEDDING, Stamp, TensorFile
 from .finite import all_finite, is_finite
 from .key_names import group_keys
 from .peft_config import PeftConfig, config_for, read_configs
@@ -143,7 +143,7 @@ def _check_numbers(roles: Mapping[str, Tensor], known_finite: bool) -> None:
         if not tensor.numel():
             raise BadTensors(role, f"is empty, of shape {list(tensor.shape)}")
         if not tensor.is_floating_point():
-            if role not in _COUNTS:
+            if role not in _COUNTS or tensor.is_complex():
                 raise BadTensors(role, f"holds {tensor.dtype} where floating-point numbers belong")
         elif not known_finite and not is_finite(tensor):
             raise BadTensors(role, "holds NaN or infinity")
@@ -202,9 +202,8 @@ def _refuse(file: TensorFile, embeddings: Collection[str], keep_foreign: bool) -
         raise NotALora(
             path, "is a whole checkpoint", "Move it to models/checkpoints and load it as a checkpoint"
         )
-    if embeddings or tensors.keys() & {"emb_params", "string_to_param", "clip_l", "clip_g"}:
-        remedy = "Move it to models/embeddings and name it in the prompt"
-        raise NotALora(path, "is a textual-inversion embedding", remedy)
+    if embeddings or tensors.keys() & {"emb_params", "clip_l", "clip_g"}:
+        raise NotALora(path, IS_EMBEDDING, MOVE_EMBEDDING)
     if all(key.endswith((".weight", ".bias")) for key in tensors):
         remedy = "Move it to models/diffusion_models or models/text_encoders and load it from there"
         raise NotALora(path, "is a whole model, not a change of one", remedy)

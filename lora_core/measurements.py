@@ -27,6 +27,8 @@ class Measured:
 def measure_sweep(sweep: Sweep, pictures: NDArray[Any], latents: int) -> list[Measured]:
     """Measures of every picture, row by row of the sweep, (N, H, W, 3); several frames a picture are one.
 
+    As files show them: what is no number is black, what is beside 0…1 is cut off, a fourth channel left out.
+
     Raises SweepMismatch where N is no multiple of the sweep's rows times its latents.
     """
     count = len(sweep.rows) * latents
@@ -36,16 +38,21 @@ def measure_sweep(sweep: Sweep, pictures: NDArray[Any], latents: int) -> list[Me
             f"there are {len(pictures)} pictures for a sweep of {len(sweep.rows)} strengths times {latents} "
             f"{'latent' if latents == 1 else 'latents'}. Connect all pictures of the sweep, in their order"
         )
-    clipped = np.clip(pictures, 0, 1)
     return [
         Measured(
             sweep.rows[place // latents],
             place % latents,
             place * frames,
-            measure(clipped[place * frames : (place + 1) * frames]),
+            measure(as_shown(pictures[place * frames : (place + 1) * frames])),
         )
         for place in range(count)
     ]
+
+
+def as_shown(pictures: NDArray[Any]) -> NDArray[Any]:
+    """Pictures (…, 3 or more) as an 8-bit file shows them, in their own dtype."""
+    shown: NDArray[Any] = np.nan_to_num(np.clip(pictures[..., :3], 0, 1), copy=False)
+    return shown
 
 
 def as_json(sweep: Sweep, measured: Sequence[Measured], passes: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ mean over all of them (for `detail` the root mean square over all of them).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -69,9 +69,13 @@ SCALES: Mapping[str, Scale] = {
 
 
 def measure(picture: NDArray[Any]) -> Measures:
-    """All measures of one picture, or of several at once."""
-    checked = _checked(picture)
-    return Measures(luma(checked), saturation(checked), detail(checked), hsv_saturation(checked))
+    """All measures of one picture, or of several, in the memory that one takes."""
+    if picture.ndim != 4 or len(picture) == 0:
+        checked = _checked(picture)
+        return Measures(luma(checked), saturation(checked), detail(checked), hsv_saturation(checked))
+    each = np.array([astuple(measure(one)) for one in picture])
+    grey, chroma, _, hsv = (float(mean) for mean in each.mean(axis=0))
+    return Measures(grey, chroma, float(np.sqrt(np.mean(each[:, 2] ** 2))), hsv)
 
 
 def luma(picture: NDArray[Any]) -> float:

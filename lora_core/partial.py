@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from .adapters.padded import MAX_DIMENSIONS
 from .conversions import convert
 from .files import Header, Stamp, TensorFile, TensorInfo, is_pickle, read_file, read_header
 from .key_names import group_keys
@@ -65,4 +66,4 @@ def _outline(header: Header) -> Mapping[str, Tensor]:
 
 def _is_looked_at(info: TensorInfo) -> bool:
     """Whether a formula may read the numbers while it is made: alphas, flags and shapes."""
-    return not info.dtype.is_floating_point or (len(info.shape) < 2 and torch.Size(info.shape).numel() == 1)
+    return torch.Size(info.shape).numel() <= MAX_DIMENSIONS

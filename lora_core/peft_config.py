@@ -19,6 +19,9 @@ from .errors import BrokenFile
 CONFIG_NAME = "adapter_config.json"
 METADATA_KEY = "lora_adapter_metadata"  # diffusers, one JSON object for all components
 
+_BEFORE_THE_MODEL = re.compile(
+    r"^(?:base_model\.model\.|diffusion_model\.|transformer\.|unet\.|text_encoder(?:_\d)?\.)+"
+)
 _REMEDY = "Correct it, or take it away to use the LoRA at its plain scale"
 
 
@@ -46,7 +49,7 @@ class PeftConfig:
         if self.targets is None:
             return True
         if isinstance(self.targets, str):
-            return re.match(rf"(.*\.)?({self.targets})$", layer) is not None
+            return _matches(self.targets, layer)
         return any(f".{layer}".endswith(f".{target}") for target in self.targets)
 
     def rank_of(self, layer: str) -> int:
@@ -128,18 +131,26 @@ def _config(path: Path, values: Mapping[str, Any], component: str, source: str) 
             float(alpha),
             {str(k): int(v) for k, v in ranks.items()},
             {str(k): float(v) for k, v in alphas.items()},
-            bool(values.get("use_rslora", False)),
+            _flag(values.get("use_rslora")),
             _targets(values.get("target_modules")),
         )
         whole = [config.targets] if isinstance(config.targets, str) else []
         for pattern in (*config.ranks, *config.alphas, *whole):
             re.compile(pattern)
-    except (TypeError, ValueError, AttributeError, re.error) as error:
-        raise BrokenFile(path, f"has a rank, alpha or pattern that is none ({error})", _REMEDY) from None
+    except (TypeError, ValueError, OverflowError, AttributeError, re.error) as error:
+        raise BrokenFile(
+            path, f"has a rank, alpha, pattern or flag that is none ({error})", _REMEDY
+        ) from None
     numbers = (config.alpha, *config.alphas.values())
     if min((config.rank, *config.ranks.values())) < 1 or not all(map(math.isfinite, numbers)):
         raise BrokenFile(path, "has a rank below 1 or an alpha that is no number", _REMEDY)
     return config
+
+
+def _flag(value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return bool(value)
 
 
 def _targets(value: Any) -> tuple[str, ...] | str | None:
@@ -150,4 +161,12 @@ def _targets(value: Any) -> tuple[str, ...] | str | None:
 
 def _pattern(patterns: Iterable[str], layer: str) -> str | None:
     """The first pattern a layer's path ends in (PEFT utils/other.py `get_pattern_key`)."""
-    return next((pattern for pattern in patterns if re.match(rf"(.*\.)?({pattern})$", layer)), None)
+    return next((pattern for pattern in patterns if _matches(pattern, layer)), None)
+
+
+def _matches(pattern: str, layer: str) -> bool:
+    """Whether a layer's path ends in a pattern. One that begins with ^ means the path in the model, which a
+    file's keys have behind the names of PEFT's wrappers and of the part of a pipeline.
+    """
+    paths = (layer, _BEFORE_THE_MODEL.sub("", layer))
+    return any(re.match(rf"(.*\.)?({pattern})$", path) for path in paths)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .errors import BrokenFile, RackError
-from .files import DTYPES, Header, Stamp
+from .files import DTYPES, Header, Stamp, read_into, reading
 
 _PIECE = 2**22
 _DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
@@ -28,7 +28,9 @@ class TensorReader:
 
     def __init__(self, header: Header) -> None:
         self._header = header
-        self._file: BinaryIO = header.stamp.path.open("rb")
+        self._path = header.stamp.path
+        with reading(self._path):
+            self._file: BinaryIO = self._path.open("rb")
 
     def __enter__(self) -> TensorReader:
         return self
@@ -42,18 +44,22 @@ class TensorReader:
         """One tensor in its stored dtype. Raises BrokenFile when the file ends before it does."""
         info = self._header.tensors[key]
         buffer = torch.empty(info.stop - info.start, dtype=torch.uint8)
-        self._file.seek(self._header.data_offset + info.start)
-        if buffer.numel() and self._file.readinto(buffer.numpy().data) != buffer.numel():  # type: ignore[attr-defined]
+        with reading(self._path):
+            self._file.seek(self._header.data_offset + info.start)
+            found = read_into(self._file, buffer)
+        if found != buffer.numel():
             raise self._changed()
         return buffer.view(info.dtype).view(info.shape)
 
     def copy(self, key: str, out: BinaryIO) -> None:
         """Write the bytes of one tensor to `out`, a few MiB at a time."""
         info = self._header.tensors[key]
-        self._file.seek(self._header.data_offset + info.start)
         left = info.stop - info.start
+        with reading(self._path):
+            self._file.seek(self._header.data_offset + info.start)
         while left:
-            piece = self._file.read(min(_PIECE, left))
+            with reading(self._path):
+                piece = self._file.read(min(_PIECE, left))
             if not piece:
                 raise self._changed()
             out.write(piece)
@@ -61,11 +67,11 @@ class TensorReader:
 
     def require_unchanged(self) -> None:
         """Raises BrokenFile when the file is no longer the one whose header was read."""
-        if Stamp.of(self._header.stamp.path) != self._header.stamp:
+        if Stamp.of(self._path) != self._header.stamp:
             raise self._changed()
 
     def _changed(self) -> BrokenFile:
-        return BrokenFile(self._header.stamp.path, "changed while it was being read", "Run again")
+        return BrokenFile(self._path, "changed while it was being read", "Run again")
 
 
 class Form(NamedTuple):
@@ -109,7 +115,8 @@ def write_tensor(out: BinaryIO, tensor: Tensor) -> None:
 def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
-    Raises RackError when there is such a file already and not `force`, or when `size` bytes do not fit.
+    Raises RackError when there is such a file already and not `force`, when `size` bytes do not fit, or when
+    writing fails.
     """
     refuse_existing(path, force)
     folder = path.parent
@@ -123,7 +130,8 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
             free = shutil.disk_usage(folder).free
             if free < size:
                 raise RackError(
-                    f"{folder}: has {free} bytes free, the file needs {size}. Make room, or change --out"
+                    f"{folder}: has {free} bytes free, the file needs {size}. "
+                    "Make room, or write it elsewhere"
                 )
             yield file  # type: ignore[misc]
             file.flush()
@@ -131,8 +139,11 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
         os.chmod(temporary.name, 0o666 & ~_umask())
         refuse_existing(path, force)
         os.replace(temporary.name, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary.name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            problem = f"{path}: could not be written ({error.strerror}); nothing has been changed"
+            raise RackError(f"{problem}. Make room, or write it elsewhere") from error
         raise
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from .errors import BadSweepText
@@ -81,7 +82,7 @@ class Sweep:
         """Lines of pictures: 1 without a second axis."""
         return len(self.axes[1].values) if len(self.axes) > 1 else 1
 
-    @property
+    @cached_property
     def rows(self) -> tuple[tuple[float, ...], ...]:
         """The value of each axis, row by row."""
         first, *rest = (axis.values for axis in self.axes)
@@ -105,7 +106,11 @@ class Sweep:
 
 def read_values(text: str) -> tuple[float, ...]:
     """The strengths a text of `values` names, in its order. Raises BadSweepText with the position."""
-    return _values(text, 0, 1)
+    try:
+        return _values(text, 0, 1)
+    except BadSweepText as error:  # its column is counted over all lines
+        *above, line = _LINE_END.split(text[: error.column - 1])
+        raise BadSweepText(len(above) + 1, len(line) + 1, error.found, error.expected) from None
 
 
 def read_axes(text: str) -> tuple[Axis, ...]:
@@ -132,9 +137,11 @@ def write_number(value: float) -> str:
 
 def _axis(line: str, number: int) -> Axis:
     end = line.find(">") + 1
-    if end == 0 or not line.lstrip().startswith("<"):
+    if not line.lstrip().startswith("<"):
         column = len(line) - len(line.lstrip()) + 1
         raise BadSweepText(number, column, repr(line.split()[0]), "a tag such as <lora:add_detail>")
+    if end == 0:
+        raise BadSweepText(number, len(line.rstrip()) + 1, "nothing", "'>', the end of the tag")
     # The empty lines before it make the parser count lines as the person does.
     (entry,) = parse("\n" * (number - 1) + line[:end]).entries
     return Axis(entry, _values(line, end, number))

@@ -10,7 +10,7 @@ import torch
 
 from ..lora_core.inspect_report import describe
 from . import host, inputs
-from .charts import energy_chart
+from .energy_chart import energy_chart
 
 
 class LoraRackInspect(inputs.NamesOneLora):

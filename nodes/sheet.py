@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from .chart import Chart, draw_chart
 from .ink import BACKGROUND, FAINT, GAP_PX, LINE, LINES, MARGIN_PX, TEXT, font
+from .strength_chart import Chart, draw_chart
 
 Picture = NDArray[np.float32]
 """(H, W, 3), 0…1."""
@@ -21,6 +21,7 @@ Picture = NDArray[np.float32]
 _WIDEST_PX = 4096
 _CELL_PX = (96, 512)  # the longer side of a picture on the sheet, smallest and largest
 _TITLE_PX, _LABEL_PX, _CAPTION_PX, _CHART_PX = 44, 30, 26, 190
+_NOTE_PX, _NOTE_LINE_PX = 15, 20
 _NARROW_PX = 280  # of a picture, below which its caption is in small type
 
 
@@ -34,8 +35,8 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sheet:
-    """`lines` of cells, each line as long as `columns`. `sides` are the labels left of the lines, empty for
-    none. `picked` is a column and line to frame, None for none.
+    """`lines` of cells, none longer than `columns`. `sides` are the labels left of the lines, empty for none.
+    `picked` is a column to frame, None for none.
     """
 
     title: str
@@ -44,14 +45,16 @@ class Sheet:
     sides: Sequence[str]
     lines: Sequence[Sequence[Cell]]
     charts: Sequence[Chart]
-    picked: tuple[int, int] | None = None
+    picked: int | None = None
 
 
 def draw_sheet(sheet: Sheet) -> Picture:
     """The sheet as a picture."""
     drawing = _Drawing(sheet)
     drawing.draw()
-    return np.asarray(drawing.image, dtype=np.float32) / np.float32(255)
+    picture = np.asarray(drawing.image, dtype=np.float32)
+    picture /= 255
+    return picture
 
 
 class _Drawing:
@@ -70,12 +73,15 @@ class _Drawing:
         self._say(MARGIN_PX, self._y, self._sheet.title, 24, TEXT)
         self._y += _TITLE_PX
         for column, label in enumerate(self._sheet.columns):
-            self._say(self._middle(column), self._y + 4, label, 18, TEXT, "ma")
+            shown = _fitted(label, 18, self._cell[0] + GAP_PX)
+            self._say(self._middle(column), self._y + 4, shown, 18, TEXT, "ma")
         self._y += _LABEL_PX
         for number in range(len(self._sheet.lines)):
             self._line(number)
         self._charts()
-        self._say(MARGIN_PX, self._y, self._sheet.note, 15, FAINT)
+        for line in _note_lines(self._sheet, self.image.width):
+            self._say(MARGIN_PX, self._y, line, _NOTE_PX, FAINT)
+            self._y += _NOTE_LINE_PX
 
     def _line(self, number: int) -> None:
         width, height = self._cell
@@ -84,7 +90,7 @@ class _Drawing:
         for column, cell in enumerate(self._sheet.lines[number]):
             x = self._x(column)
             self.image.paste(_shown(cell.picture, self._cell), (x, self._y))
-            if self._sheet.picked == (column, number):
+            if self._sheet.picked == column:
                 frame = (x - 4, self._y - 4, x + width + 3, self._y + height + 3)
                 self._pen.rectangle(frame, outline=LINES[0], width=3)
             size_px = 12 if width < _NARROW_PX else 15
@@ -140,7 +146,20 @@ def _sheet_size(sheet: Sheet, cell: tuple[int, int]) -> tuple[int, int]:
     if sheet.charts:
         lines = -(-len(sheet.charts) // _charts_per_line(sheet, width))
         height += GAP_PX + lines * (_CHART_PX + GAP_PX)
-    return width, height + 20
+    return width, height + len(_note_lines(sheet, width)) * _NOTE_LINE_PX
+
+
+def _note_lines(sheet: Sheet, width: int) -> list[str]:
+    """The note in as many lines as it takes."""
+    face, room = font(_NOTE_PX), width - 2 * MARGIN_PX
+    lines: list[str] = []
+    for word in sheet.note.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and face.getlength(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _side_px(sheet: Sheet) -> int:
@@ -150,7 +169,8 @@ def _side_px(sheet: Sheet) -> int:
 
 
 def _shown(picture: Picture, size: tuple[int, int]) -> Image.Image:
-    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
+    levels = np.nan_to_num(np.clip(picture[..., :3], 0, 1)) * 255
+    image = Image.fromarray(levels.round().astype(np.uint8))
     return image if image.size == size else image.resize(size, Image.Resampling.BICUBIC)
 
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..lora_core.errors import RackError
+from ..lora_core.errors import BadSweepText, RackError, UnresolvedLora
 from ..lora_core.measurements import Measured, as_json, measure_sweep
 from ..lora_core.sliders import SLIDERS
 from ..lora_core.stack import Entry
 from ..lora_core.sweep import Axis, Sweep, read_values, write_number
 from . import host, inputs
 from .frames import frames_for_page
-from .sliders import AUTO, slider_lora, slider_name
+from .sliders import AUTO, slider_files, slider_lora, slider_name
 from .stack_type import from_wire, to_wire
 from .sweep_sheet import draw_sweep
 
@@ -93,23 +93,23 @@ class LoraRackSliderPreview:
     @classmethod
     def VALIDATE_INPUTS(cls, slider: str | None, lora_name: str | None, values: str | None) -> bool | str:
         """True, or what is wrong. None comes over a wire."""
-        if slider not in (None, OTHER, *SLIDERS):
-            return f"slider is {slider!r}; expected one of {', '.join((*SLIDERS, OTHER))}"
-        if slider == OTHER and lora_name == AUTO:
-            return "the slider is 'other' and lora_name is 'auto': name the LoRA to preview"
         try:
+            _check_slider(slider, lora_name)
             if lora_name not in (None, AUTO):
                 host.check(lora_name)
             if values is not None:
                 read_values(values)
+        except BadSweepText as error:
+            return f"values: {error}"
         except RackError as error:
-            return f"values: {error}" if values is not None and "column" in str(error) else str(error)
+            return str(error)
         return True
 
     @classmethod
-    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
-        """Changes with the file; one that is found by auto, with the list of files."""
-        return " ".join(host.lora_names()) if lora_name in (None, AUTO) else host.fingerprint([lora_name])
+    def IS_CHANGED(cls, slider: str | None, lora_name: str | None, **_: Any) -> str:
+        """Changes with the files that may be meant."""
+        sliders = SLIDERS if slider is None else [slider]  # None over a wire
+        return host.fingerprint([file for one in sliders for file in slider_files(one, lora_name)])
 
     def preview(
         self,
@@ -126,12 +126,14 @@ class LoraRackSliderPreview:
         stack: list[Any] | None = None,
         **how: Any,
     ) -> dict[str, Any]:
+        _check_slider(slider, lora_name)
         name = slider_name(slider, lora_name, model)
         below = tuple(host.resolve_active(from_wire(stack or ())))
         sweep = Sweep((Axis(Entry(name), read_values(values)),), below)
         objects = (model, clip, vae, latent_image["samples"], latent_image.get("noise_mask"))
         files = host.fingerprint([name, *below])
-        key = (sweep, files, positive, negative, tuple(sorted(how.items())))
+        numbers = tuple(latent_image.get("batch_index") or ())
+        key = (sweep, files, positive, negative, numbers, tuple(sorted(how.items())))
         rendered = self._last.get(objects, key)
         if rendered is None:
             prepared = host.prepare_sweep(model, clip, latent_image, sweep, shows_all=True)
@@ -140,6 +142,16 @@ class LoraRackSliderPreview:
             rendered = _Rendered(sweep, pictures, measured, prepared.sweep.passes.describe())
             self._last.keep(objects, key, rendered)
         return _results(rendered, to_wire([Entry(name, pick, pick)], stack), pick)
+
+
+def _check_slider(slider: str | None, lora_name: str | None) -> None:
+    """Raise UnresolvedLora where the two name no LoRA. None comes over a wire."""
+    if slider not in (None, OTHER, *SLIDERS):
+        sliders = ", ".join((*SLIDERS, OTHER))
+        raise UnresolvedLora(slider, SLIDERS, f"slider is {slider!r}; expected one of {sliders}")
+    if slider == OTHER and lora_name == AUTO:
+        problem = "the slider is 'other' and lora_name is 'auto': name the LoRA to preview"
+        raise UnresolvedLora(slider, (), problem)
 
 
 def _results(rendered: _Rendered, stack: list[Any], pick: float) -> dict[str, Any]:

@@ -23,6 +23,13 @@ def slider_name(slider: str, lora_name: str, model: Any = None) -> str:
     return host.find_slider(slider, model) if lora_name == AUTO else host.resolve_name(lora_name)
 
 
+def slider_files(slider: str, lora_name: str | None) -> list[str]:
+    """The files a slider may be, for IS_CHANGED, where no model chooses; none for a name over a wire."""
+    if lora_name == AUTO:
+        return host.slider_candidates(slider)
+    return [lora_name] if lora_name else []
+
+
 class LoraRackSliders:
     """Three sliders as entries of a stack."""
 
@@ -54,8 +61,11 @@ class LoraRackSliders:
 
     @classmethod
     def IS_CHANGED(cls, **values: Any) -> str:
-        """Changes with the files meant: a slider found by auto may come and go."""
-        return host.fingerprint([name for name, _ in cls._on(values, None)])
+        """Changes with the files that may be meant: one found by auto may come and go."""
+        on = [slider for slider in SLIDERS if values[slider] != 0]  # None over a wire
+        return host.fingerprint(
+            [file for slider in on for file in slider_files(slider, values[f"{slider}_lora"])]
+        )
 
     def build(self, stack: list[Any] | None = None, model: Any = None, **values: Any) -> tuple[list[Any]]:
         entries = [Entry(name, strength, strength) for name, strength in self._on(values, model)]

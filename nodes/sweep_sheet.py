@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from math import isclose
 from typing import Any
 
 import numpy as np
 
 from ..lora_core.measurements import Measured
 from ..lora_core.sweep import Sweep, write_number
-from .chart import Chart, Series
 from .sheet import Cell, Picture, Sheet, draw_sheet
+from .strength_chart import Chart, Series
 
 CHARTED = ("luma", "saturation", "detail")
 _SHORT = {"luma": "luma", "saturation": "sat", "detail": "det"}
@@ -32,7 +33,6 @@ def draw_sweep(
             row = of_latent[line * sweep.columns : (line + 1) * sweep.columns]
             lines.append([Cell(np.asarray(pictures[one.index]), _caption(one)) for one in row])
             sides.append(_side(sweep, line, latent, latents))
-    is_picked = picked is not None and picked in first.values
     title = " across, ".join(axis.name for axis in sweep.axes) + (" down" if len(sweep.axes) > 1 else "")
     return draw_sheet(
         Sheet(
@@ -42,9 +42,14 @@ def draw_sweep(
             sides if any(sides) else (),
             lines,
             _charts(sweep, measured),
-            (first.values.index(picked), 0) if is_picked and picked is not None else None,
+            None if picked is None else _column_of(picked, first.values),
         )
     )
+
+
+def _column_of(picked: float, values: Sequence[float]) -> int | None:
+    """Where a strength stands among the values, as near as the steps of a widget come to it."""
+    return next((i for i, value in enumerate(values) if isclose(value, picked, abs_tol=1e-6)), None)
 
 
 def _caption(one: Measured) -> str:

@@ -25,18 +25,13 @@ Inner = LowRank | LoHa | LoKr | GLoRA | OFT | BOFT
 
 
 @dataclass(frozen=True, eq=False)
-class DoRA:
-    """LyCORIS: `magnitude` (out,) or, with `on_input`, (in,)."""
+class _Decorated:
+    """Another adapter, and the lengths its sum with the weight is given."""
 
     needs_weight: ClassVar[bool] = True
-    unlike_host: ClassVar[str] = (
-        "lengths of rows taken after the change and the strength as LyCORIS trains it; "
-        "ComfyUI takes rows before the change and blends the result with the weight"
-    )
 
     inner: Inner
     magnitude: Tensor
-    on_input: bool
 
     @property
     def kind(self) -> str:
@@ -49,6 +44,18 @@ class DoRA:
     @property
     def change_shape(self) -> tuple[int, int] | None:
         return self.inner.change_shape
+
+
+@dataclass(frozen=True, eq=False)
+class DoRA(_Decorated):
+    """LyCORIS: `magnitude` (out,) or, with `on_input`, (in,)."""
+
+    unlike_host: ClassVar[str] = (
+        "lengths of rows taken after the change and the strength as LyCORIS trains it; "
+        "ComfyUI takes rows before the change and blends the result with the weight"
+    )
+
+    on_input: bool
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return self.inner.fits(shape) and self.magnitude.numel() == shape[int(self.on_input)]
@@ -69,26 +76,10 @@ class DoRA:
 
 
 @dataclass(frozen=True, eq=False)
-class PeftDoRA:
+class PeftDoRA(_Decorated):
     """PEFT: `magnitude` (out,)."""
 
-    needs_weight: ClassVar[bool] = True
     unlike_host: ClassVar[str] = "ComfyUI does not read the magnitudes and would apply a plain LoRA"
-
-    inner: Inner
-    magnitude: Tensor
-
-    @property
-    def kind(self) -> str:
-        return f"DoRA on {self.inner.kind}"
-
-    @property
-    def rank(self) -> int | None:
-        return self.inner.rank
-
-    @property
-    def change_shape(self) -> tuple[int, int] | None:
-        return self.inner.change_shape
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return self.inner.fits(shape) and self.magnitude.numel() == shape[0]

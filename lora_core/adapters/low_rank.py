@@ -91,6 +91,8 @@ class LowRankRun:
         if up.dtype != dtype:
             up = scratch("up", up.shape, dtype, device).copy_(up)
         down = self.down.to(device, non_blocking=True)
+        if down.dtype.itemsize == 1:
+            down = down.to(dtype)  # float8 has no arithmetic
         scales = self.scales.to(device, non_blocking=True).unsqueeze(1)
         # Scaling and casting in one kernel; the few rows of `down` are the smallest place to scale.
         down = torch.mul(down, scales, out=scratch("down", down.shape, dtype, device))
@@ -108,7 +110,11 @@ def join(items: Sequence[LowRank]) -> tuple[Tensor, Tensor]:
 
 def _concatenate(parts: Sequence[Tensor], dimension: int) -> Tensor:
     """Like torch.cat, and page-locked where the parts are, so that a GPU still fetches them on its own."""
-    if not parts[0].is_pinned():
+    pinned = parts[0].is_pinned()
+    if len({part.dtype for part in parts}) > 1:
+        # torch promotes float8 to nothing; float16 holds all its numbers.
+        parts = [part.half() if part.dtype.itemsize == 1 else part for part in parts]
+    if not pinned:
         return torch.cat(list(parts), dim=dimension)
     shape = list(parts[0].shape)
     shape[dimension] = sum(part.shape[dimension] for part in parts)

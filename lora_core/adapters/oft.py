@@ -18,15 +18,10 @@ from .roles import Roles, read_number, require, used
 
 
 @dataclass(frozen=True, eq=False)
-class OFT:
-    """Blocks (number, size, size) along the outputs; number · size = out."""
+class _Turn:
+    """Blocks (…, number, size, size) along the outputs; number · size = out."""
 
-    kind: ClassVar[str] = "OFT"
     needs_weight: ClassVar[bool] = True
-    unlike_host: ClassVar[str] = (
-        "turned once by the strength, with its bound and rescale, as LyCORIS trains it; "
-        "ComfyUI squares the strength, drops rescale and misreads the bound"
-    )
 
     blocks: Tensor
     rescale: Tensor | None  # (out,)
@@ -42,7 +37,18 @@ class OFT:
 
     @property
     def out(self) -> int:
-        return self.blocks.shape[0] * self.blocks.shape[1]
+        return self.blocks.shape[-3] * self.blocks.shape[-2]
+
+
+@dataclass(frozen=True, eq=False)
+class OFT(_Turn):
+    """One stage: blocks (number, size, size)."""
+
+    kind: ClassVar[str] = "OFT"
+    unlike_host: ClassVar[str] = (
+        "turned once by the strength, with its bound and rescale, as LyCORIS trains it; "
+        "ComfyUI squares the strength, drops rescale and misreads the bound"
+    )
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return len(shape) >= 2 and shape[0] == self.out
@@ -59,31 +65,14 @@ class OFT:
 
 
 @dataclass(frozen=True, eq=False)
-class BOFT:
+class BOFT(_Turn):
     """Blocks (stages, number, size, size); each stage turns groups of rows further apart than the last."""
 
     kind: ClassVar[str] = "BOFT"
-    needs_weight: ClassVar[bool] = True
     unlike_host: ClassVar[str] = (
         "every stage turned by the strength and no more, as LyCORIS trains it; "
         "ComfyUI blends with the strength once again, misreads the bound, and without alpha applies nothing"
     )
-
-    blocks: Tensor
-    rescale: Tensor | None
-    bound: float
-
-    @property
-    def rank(self) -> None:
-        return None
-
-    @property
-    def change_shape(self) -> None:
-        return None
-
-    @property
-    def out(self) -> int:
-        return self.blocks.shape[1] * self.blocks.shape[2]
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         stages, _, size, _ = self.blocks.shape

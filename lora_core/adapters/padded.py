@@ -15,6 +15,8 @@ from .change import Reorder
 from .low_rank import LowRank
 from .roles import BadTensors, Roles, matrix_shape
 
+MAX_DIMENSIONS = 5  # of a weight: a convolution over a volume
+
 
 @dataclass(frozen=True, eq=False)
 class Padded:
@@ -56,7 +58,7 @@ def pad(adapter: LowRank, tensors: Roles) -> tuple[Padded | LowRank, set[str]]:
     if "reshape" not in tensors:
         return adapter, set()
     shape = tensors["reshape"]
-    if shape.is_floating_point() or shape.ndim != 1 or not 0 < shape.numel() <= 5:
+    if shape.is_floating_point() or shape.ndim != 1 or not 0 < shape.numel() <= MAX_DIMENSIONS:
         raise BadTensors("reshape", f"is no shape but {shape.dtype} of shape {list(shape.shape)}")
     sizes = tuple(int(size) for size in shape)
     if min(sizes) < 1 or matrix_shape(sizes) != adapter.change_shape:

@@ -11,9 +11,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from ..errors import FitError, RackError
 from . import convert, diff, inspect, keys, merge
+from .output import print_error
 
 COMMANDS = (inspect, keys, merge, diff, convert)
 _EPILOG = (
@@ -31,24 +33,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in COMMANDS:
         command.add_to(commands)
     options = parser.parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names in a file may have letters the terminal has not; stderr writes those so by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code: int = options.run(options)
         sys.stdout.flush()
         return code
-    except FitError as error:
-        return _fail(error, 1)
     except RackError as error:
-        return _fail(error, 2)
+        print_error(error)
+        return 1 if isinstance(error, FitError) else 2
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             # The reader, such as `head`, has what it wanted; nothing may be written to the pipe any more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        return _fail(error, 2)
+        print_error(error)
+        return 2
     except KeyboardInterrupt:
         return 130  # the shell's number for a program ended by Ctrl-C
-
-
-def _fail(error: Exception, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
-    return code

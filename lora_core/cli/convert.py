@@ -51,5 +51,9 @@ def run(options: argparse.Namespace) -> int:
 def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise BadWorkflow(
+            f"{path}: cannot be read ({error.strerror}). Name a workflow's .json file"
+        ) from None
+    except (ValueError, RecursionError) as error:
         raise BadWorkflow(f"{path}: is no JSON: {error}. Save the workflow from ComfyUI again") from None

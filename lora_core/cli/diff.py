@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser("diff", help="compare two files", description=_DESCRIPTION)
     parser.add_argument("a", type=Path, metavar="A")
     parser.add_argument("b", type=Path, metavar="B")
-    parser.add_argument("--tensors", action="store_true", help="compare LoRAs tensor by tensor as well")
+    parser.add_argument("--tensors", action="store_true", help="compare two LoRAs tensor by tensor instead")
     parser.add_argument(
         "--model",
         type=Path,
@@ -33,7 +34,9 @@ def add_to(commands: Any) -> None:
         help="compare what two LoRAs do to this checkpoint's weights",
     )
     parser.add_argument(
-        "--tolerance", type=float, default=0.0, help="the largest difference that counts as none"
+        "--tolerance",
+        type=float,
+        help="the largest difference that counts as none; 1e-5 for what LoRAs do, 0 for tensors",
     )
     parser.add_argument("--all", action="store_true", help="list what is equal too")
     add_json_option(parser)
@@ -51,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     totals = summary(found)
     listed = found if options.all else differing
     if options.json:
-        print_json({**totals, "differing": len(differing), "differences": [_json(d) for d in listed]})
+        numbers = {name: _finite(number) for name, number in totals.items()}
+        print_json({**numbers, "differing": len(differing), "differences": [_json(d) for d in listed]})
     else:
         if listed:
             print(table([("name", "A", "B", "largest", "mean"), *map(_cells, listed)]))
@@ -97,6 +101,11 @@ def _json(difference: Difference) -> dict[str, Any]:
         "name": difference.name,
         "shapes": [list(shape) if shape is not None else None for shape in difference.shapes],
         "dtypes": [dtype_name(dtype) if dtype is not None else None for dtype in difference.dtypes],
-        "largest": difference.largest,
-        "mean": difference.mean,
+        "largest": _finite(difference.largest),
+        "mean": _finite(difference.mean),
     }
+
+
+def _finite(number: float | None) -> float | None:
+    """A number as JSON has it, which knows no infinity."""
+    return number if number is not None and math.isfinite(number) else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..bake import BAKED
+from ..bake import baked
+from ..errors import FileError
 from ..files import Header, Stamp, is_pickle, read_header
 from ..hashes import known_hashes
 from ..key_maps import Checkpoint, read_layout
@@ -17,7 +17,7 @@ from ..key_maps.guess import guess_family, is_text_encoder
 from ..lora import Lora
 from ..partial import PartialLora
 from ..sidecars import trigger_words
-from .output import add_json_option, dtype_name, print_json, size_text, table
+from .output import add_json_option, dtype_name, print_error, print_json, size_text, table
 
 # Metadata worth a line: kohya's ss_* and modelspec's, see their README and "sai_model_spec".
 _TOLD = (
@@ -56,13 +56,18 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """One paragraph a file, or a JSON list."""
-    facts = [_facts(path, options.hashes) for path in options.files]
+    """One paragraph a file, or a JSON list; 2 when one cannot be used, which keeps no other out."""
+    facts: list[dict[str, Any]] = []
+    for path in options.files:
+        try:
+            facts.append(_facts(path, options.hashes))
+        except FileError as error:
+            print_error(error)
     if options.json:
         print_json(facts)
-    else:
+    elif facts:
         print("\n\n".join(map(_text, facts)))
-    return 0
+    return 0 if len(facts) == len(options.files) else 2
 
 
 def _facts(path: Path, with_hashes: bool) -> dict[str, Any]:
@@ -97,10 +102,9 @@ def _checkpoint_facts(header: Header, layout: Checkpoint) -> dict[str, Any]:
 
 
 def _baked(metadata: Mapping[str, str]) -> list[str]:
-    try:
-        return [str(record["stack"]) for record in json.loads(metadata.get(BAKED, "[]"))]
-    except (ValueError, TypeError, KeyError):
-        return []
+    return [
+        str(record["stack"]) for record in baked(metadata) if isinstance(record, dict) and "stack" in record
+    ]
 
 
 def _lora_facts(path: Path, partial: PartialLora) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,16 @@ def add_to(commands: Any) -> None:
         "merge", aliases=["bake"], help="write a stack of LoRAs into a checkpoint", description=_DESCRIPTION
     )
     parser.add_argument(
-        "stack", nargs="*", metavar="STACK", help="tags (<lora:ink:0.8>) or files (as --lora)"
+        "stack",
+        nargs="*",
+        action="extend",
+        metavar="STACK",
+        help="tags (<lora:ink:0.8>) or files (as --lora)",
     )
     parser.add_argument(
         "--lora",
         action="append",
-        default=[],
+        dest="stack",  # so that the order is the one given
         metavar="FILE[:STRENGTH[:CLIP]]",
         help="a LoRA file, its strength for the model (1) and for the text encoders (the same); repeat it",
     )
@@ -63,12 +68,12 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Plan, write, report."""
     refuse_existing(options.out, options.force)
-    rows = read_stack([*options.stack, *options.lora], options.stack_files, options.loras)
+    rows = read_stack(options.stack or [], options.stack_files, options.loras)
     if not rows:
         raise RackError("the stack is empty, or all of it is off or at strength 0. Name a LoRA")
     planned = plan(options.into, [row.entry for row in rows], [row.path for row in rows])
-    progress = ProgressBar(options.progress)
-    size = bake(planned, options.out, _DTYPES.get(options.dtype), options.force, progress)
+    with ProgressBar(options.progress, sys.stderr) as progress:
+        size = bake(planned, options.out, _DTYPES.get(options.dtype), options.force, progress)
     if options.json:
         print_json(_json(planned, options.out, size))
         return 0

@@ -28,6 +28,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_error(error: Exception) -> None:
+    """One line on stderr."""
+    print(f"error: {error}", file=sys.stderr)
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, two spaces apart."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -55,13 +60,23 @@ def size_text(size: float) -> str:
 
 
 class ProgressBar:
-    """A line on stderr that fills up. Nothing is drawn where no one looks, unless asked for."""
+    """A line on stderr that fills up, in a `with`. Nothing is drawn where no one looks, unless asked for."""
 
-    def __init__(self, shown: bool | None, out: TextIO = sys.stderr) -> None:
+    def __init__(self, shown: bool | None, out: TextIO) -> None:
         self._out = out
         self._shown = out.isatty() if shown is None else shown
         self._started = time.monotonic()
         self._drawn = 0.0
+        self._in_line = False
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """End the line, for an error to have one of its own."""
+        if self._in_line:
+            print(file=self._out)
+            self._in_line = False
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
@@ -72,5 +87,5 @@ class ProgressBar:
         bar = ("█" * round(share * _WIDTH)).ljust(_WIDTH, "·")
         seconds = now - self._started
         left = f"{seconds / share - seconds:.0f} s left" if 0 < share < 1 else f"{seconds:.0f} s"
-        end = "\n" if done >= total else ""
-        print(f"\r{bar} {share:4.0%}  {size_text(done)}  {left}   ", end=end, file=self._out, flush=True)
+        print(f"\r{bar} {share:4.0%}  {size_text(done)}  {left}   ", end="", file=self._out, flush=True)
+        self._in_line = True

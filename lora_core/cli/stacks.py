@@ -42,12 +42,12 @@ def read_stack(items: Iterable[str], files: Iterable[str], folder: Path | None) 
 
 
 def _text(name: str) -> str:
-    if name == "-":
-        return sys.stdin.read()
     try:
-        return Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RackError(f"{name}: cannot be read as a stack ({error})") from None
+        return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise RackError(f"{name}: cannot be read ({error.strerror}). Name a text file of tags") from None
+    except UnicodeDecodeError:
+        raise RackError(f"{name}: is no text in UTF-8. Name a text file of tags") from None
 
 
 def _tags(text: str, folder: Path | None) -> list[Row]:
@@ -70,13 +70,22 @@ def lora_files(folder: Path) -> list[str]:
 
 def _file(item: str) -> list[Row]:
     """FILE[:strength[:clip strength]]; a file whose name has colons of its own is found as it is written."""
-    path, numbers = item, list[float]()
-    if not Path(item).exists() and (found := _STRENGTHS.fullmatch(item)):
-        path, numbers = found[1], [_number(item, text) for text in found.groups()[1:] if text]
+    path, texts = _parted(item)
+    numbers = [_number(item, text) for text in texts]
     model = numbers[0] if numbers else 1.0
     clip = numbers[1] if len(numbers) > 1 else model
     entry = Entry(Path(path).name.strip() or path, model, clip)
     return [Row(entry, Path(path))] if entry.is_active else []
+
+
+def _parted(item: str) -> tuple[str, list[str]]:
+    """A file that is there, and what stands behind it; of a file that is not, what looks like both."""
+    for colons in range(3):
+        path, *texts = item.rsplit(":", colons)
+        if Path(path).exists():
+            return path, texts
+    found = _STRENGTHS.fullmatch(item)
+    return (found[1], [text for text in found.groups()[1:] if text]) if found else (item, [])
 
 
 def _number(item: str, text: str) -> float:

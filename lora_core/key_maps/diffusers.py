@@ -36,6 +36,8 @@ def diffusers_paths(table: Table, shapes: Shapes) -> Iterator[tuple[str, Target]
         if folder not in table.blocks or rest not in table.blocks[folder][1]:
             continue
         theirs, names = table.blocks[folder][0], table.blocks[folder][1][rest]
+        if len(shape) < 2 and (rest in table.swapped or not isinstance(names, str)):
+            continue  # packed: how it is cut, the host's own map alone can tell
         if isinstance(names, str):
             swap = swap_halves if rest in table.swapped and shape[0] == 2 * shape[1] else None
             yield f"{theirs}.{number}.{names}", Target(key, None, swap)

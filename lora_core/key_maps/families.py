@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 Shapes = Mapping[str, tuple[int, ...]]
-"""Weight key → shape."""
+"""Weight key → shape, () for a packed weight that does not show it."""
 
 
 class Family(Enum):

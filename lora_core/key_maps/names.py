@@ -113,6 +113,10 @@ def names(shapes: Shapes) -> dict[str, Target]:
         if family is not None and family in tables:
             more.append((dict(diffusers_paths(tables[family], shapes)), _ALL_STYLES))
     more.append((own, _ALL_UNET_STYLES if family is Family.UNET else _ALL_STYLES))
+    if family in _FLUXES:
+        # Their norms keep `scale` in files, whose parameter newer hosts call `weight`.
+        norms = {f"{path}.scale": target for path, target in own.items() if path.endswith("_norm")}
+        more.append((norms, _ALL_STYLES))
     if family is Family.WAN:
         more.append((own, (Style("lora_unet__", joined=True),)))  # Wan-Fun's trainer; host lora_convert.py
     for paths, styles in more:
@@ -142,5 +146,5 @@ def _linear1_qkv(shapes: Shapes) -> Iterator[tuple[str, Target]]:
     """The attention's part of Flux's fused linear1, as ByteDance's USO names it."""
     for key, shape in shapes.items():
         module = module_of(key)
-        if module is not None and module.endswith(".linear1"):
+        if module is not None and module.endswith(".linear1") and len(shape) > 1:
             yield f"{PREFIX}{module}_qkv", Target(key, (0, 0, 3 * shape[1]))

@@ -291,6 +291,26 @@ _WAN = Table(
     },
 )
 
+# LTX-Video in diffusers' transformer_ltx.py; the host's map has none of these.
+_LTX = Table(
+    blocks={
+        "transformer_blocks": (
+            "transformer_blocks",
+            {
+                f"{attention}.{ours}_norm": f"{attention}.norm_{ours}"
+                for attention in ("attn1", "attn2")
+                for ours in "qk"
+            },
+        )
+    },
+    outside={
+        "patchify_proj": "proj_in",
+        "adaln_single.linear": "time_embed.linear",
+        "adaln_single.emb.timestep_embedder.linear_1": "time_embed.emb.timestep_embedder.linear_1",
+        "adaln_single.emb.timestep_embedder.linear_2": "time_embed.emb.timestep_embedder.linear_2",
+    },
+)
+
 TABLES: Mapping[Family, Table] = {
     Family.SD3: _SD3,
     Family.AURAFLOW: _AURAFLOW,
@@ -307,6 +327,7 @@ MORE_TABLES: Mapping[Family, Table] = {
     Family.FLUX2: _FLUX2_MORE,
     Family.HUNYUAN_VIDEO: Table(_FLUX.blocks),
     Family.HUNYUAN_IMAGE: Table(_FLUX.blocks),
+    Family.LTX: _LTX,
     Family.WAN: _WAN,
 }
 """Names trainers write that the host does not know."""

@@ -63,7 +63,9 @@ def names(shapes: Shapes) -> dict[str, Target]:
         module = _module(key)
         if module is not None:
             for style in _styles(key.partition(".")[0], encoders):
-                found.setdefault(style.write(module), Target(key))
+                # kohya leaves out the folder transformers' LLMs have all of their layers in.
+                for path in dict.fromkeys((module, module.removeprefix("model."))):
+                    found.setdefault(style.write(path), Target(key))
     return found
 
 

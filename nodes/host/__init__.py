@@ -19,7 +19,7 @@ from .library import (
 )
 from .patching import Applied, apply_stack
 from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
-from .sliders import find_slider
+from .sliders import find_slider, slider_candidates
 from .sweep import LoraSweep, encode_sweep, prepare_sweep
 
 __all__ = [
@@ -48,5 +48,6 @@ __all__ = [
     "sampler_names",
     "scheduler_names",
     "show",
+    "slider_candidates",
     "words_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,9 @@ def inspect_lora(name: str, model: Any = None, clip: Any = None) -> Inspected:
     clip_names = clip_map(clip) if clip is not None else None
     verdict = judge(Entry(name), model_names, clip_names)
     verdict.require_lora()
-    key = ("spectrum", verdict.lora.stamp, model_names, clip_names)
+    # A key map lives as long as its model.
+    names = [weakref.ref(found) if found is not None else None for found in (model_names, clip_names)]
+    key = ("spectrum", verdict.lora.stamp, *names)
     return Inspected(verdict, CACHE.get(key, lambda: _spectrum(verdict, model, clip)))
 
 

@@ -42,7 +42,8 @@ def _key_map(
         state = module.state_dict()
         shapes = {k: tuple(t.shape) for k, t in state.items() if t.is_floating_point()}
         packed = frozenset(state.keys() - shapes.keys())
-        known = _KEY_MAPS[module] = KeyMap.of({**our_names(shapes), **names}, shapes, packed)
+        ours = our_names({key: shapes.get(key, ()) for key in state})
+        known = _KEY_MAPS[module] = KeyMap.of({**ours, **names}, shapes, packed)
     return known
 
 

@@ -1,7 +1,7 @@
 """Stacks in the forward pass of the host's models: no weight is written, strengths per step and per picture.
 
 live_model(model, plan, strengths_at) -> clone     not_live(model, plan) -> keys that cannot be
-with sampling_rows(indices): ...                   the part of a batch that is sampled inside
+with sampling_rows(indices): ...                   the part of a batch that is sampled inside, () for merged
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _ROWS: ContextVar[tuple[int, ...] | None] = ContextVar("rows", default=None)
 
 @contextmanager
 def sampling_rows(indices: Sequence[int]) -> Iterator[None]:
-    """While a batch is sampled in parts: its rows that are sampled inside."""
+    """While a batch is sampled in parts: its rows that are sampled inside.
+
+    With none of them, strengths that are given per row do nothing: they have been merged for once.
+    """
     token = _ROWS.set(tuple(indices))
     try:
         yield
@@ -117,8 +120,10 @@ class _LiveStack:
         values = self.strengths_at
         if not isinstance(values, Tensor):
             values = values(fraction_of(model.model_sampling, float(t[0])))
+        rows = _ROWS.get()
+        if values.ndim == 2 and rows == ():
+            values = torch.zeros_like(values[:, :1])
         if values.ndim == 2 and values.shape[1] > 1:
-            rows = _ROWS.get()
             values = values if rows is None else values[:, list(rows)]
             # The host stacks whole copies of the batch, one per conditioning: the strengths repeat in order.
             chunks, rest = divmod(x.shape[0], values.shape[1])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import comfy.lora
@@ -153,7 +155,7 @@ def _match(loaded: Loaded, key_map: KeyMap | None) -> Match | None:
     if key_map is None:
         return None
     if key_map not in loaded.matches:
-        loaded.matches[key_map] = match(loaded.lora, key_map, _adopt)
+        loaded.matches[key_map] = match(loaded.lora, key_map, partial(_adopt, loaded.lora.stamp.path))
     return loaded.matches[key_map]
 
 
@@ -161,18 +163,21 @@ def _patches(key_map: KeyMap, found: Sequence[_Use]) -> dict[str, list[Step | Fo
     used = [use for use in found if use.strength != 0]
     matches = [use.found for use in used]
     weights = [use.weights(key_map) for use in used]
-    key = (key_map, tuple(matched.lora.stamp for matched in matches))
-    return CACHE.get(key, lambda: fuse(matches)).at([use.strength for use in used], weights)
+    # Factors that no other LoRA is joined with lie in their file's memory and keep all of it.
+    stamps = tuple(matched.lora.stamp for matched in matches)
+    key = (weakref.ref(key_map), stamps)  # a key map lives as long as its model
+    return CACHE.get(key, lambda: fuse(matches), needs=stamps).at([use.strength for use in used], weights)
 
 
-def _adopt(leftovers: Mapping[str, Tensor], key_map: KeyMap) -> dict[Target, Foreign]:
-    """Patches of ComfyUI's own adapters, for what its loader knows and we do not."""
+def _adopt(path: Path, leftovers: Mapping[str, Tensor], key_map: KeyMap) -> dict[Target, Foreign]:
+    """Patches of ComfyUI's own adapters, for what its loader knows and we do not. Raises BrokenFile."""
     names = {name: host_key(target) for name, target in key_map.targets.items()}
     try:
         values = comfy.lora.load_lora(dict(leftovers), names, log_missing=False)
-    except KeyError as error:
-        remedy = "Its format is one ComfyUI knows, but it is incomplete; train or save it again"
-        raise BrokenFile("LoRA", f"has no {error} that ComfyUI asks for", remedy) from None
+    except (KeyError, RuntimeError, ValueError) as error:
+        # A missing tensor, or one where a number belongs.
+        problem = f"has a layer of a format ComfyUI knows, and cannot read ({type(error).__name__}: {error})"
+        raise BrokenFile(path, problem, "Train or save it again") from error
     return {to_target(key): Foreign(value, _keys_of(value, leftovers)) for key, value in values.items()}
 
 

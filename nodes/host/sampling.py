@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ...lora_core.errors import NotSweepable, SweepMismatch
+from ...lora_core.sweep import Sweep
 from . import samplers, sweep_conds
 from .sweep_batch import Batch, Progress, RandomState
 from .sweep_conds import Part
@@ -43,21 +44,23 @@ class Passes:
         if not self.strengths:
             return ""
         if len(self.strengths) == 1:
-            return f"all {self.strengths[0]} strengths in one pass"
+            (count,) = self.strengths
+            return f"all {count} strengths in one pass" if count > 1 else "1 strength in one pass"
         return f"{sum(self.strengths)} strengths in {len(self.strengths)} passes: {self.reason}"
 
 
 @dataclass(frozen=True, eq=False)
 class SweepSampling:
-    """An OUTER_SAMPLE wrapper (comfy/patcher_extension.py) for a batch of `groups` strengths.
+    """An OUTER_SAMPLE wrapper (comfy/patcher_extension.py) for a batch of all strengths of some axes.
 
-    `reason` says why the strengths can only be given one at a time; empty where they need not. `is_numbered`
-    says that the latents of one strength had a `batch_index` of their own. With `columns` the preview shows
-    all strengths, that many side by side.
+    `live` gives a part its strengths in the forward pass, None where that cannot be for `reason`; `merged`
+    gives one strength by writing it into the weights. `is_numbered` says that the latents of one strength had
+    a `batch_index` of their own. With `columns` the preview shows all strengths, that many side by side.
     """
 
-    groups: int
-    strengths: Strengths
+    sweep: Sweep
+    live: Strengths | None
+    merged: Strengths
     reason: str = ""
     is_numbered: bool = False
     columns: int = 0
@@ -76,6 +79,7 @@ class SweepSampling:
         seed: int | None = None,
         **more: Any,
     ) -> Tensor:
+        sweep_conds.check(executor.class_obj.conds, self.sweep.axes)
         size, drawn_by = self._group_size(noise), None if self.is_numbered else seed
         shapes = more.get("latent_shapes")
         batch = Batch.of(noise, latent_image, denoise_mask, size, shapes, drawn_by)
@@ -85,6 +89,11 @@ class SweepSampling:
             return run.whole()
         finally:
             executor.class_obj.conds = run.conds
+
+    @property
+    def groups(self) -> int:
+        """How many strengths, or pairs of them."""
+        return len(self.sweep.rows)
 
     def _group_size(self, noise: Tensor) -> int:
         size, rest = divmod(noise.shape[0], self.groups)
@@ -142,7 +151,7 @@ class _Run:
         """How many groups at once, and why not all."""
         guider, size, groups = self.executor.class_obj, self.batch.size, self.sweep.groups
         reason = (
-            self.sweep.reason
+            self._why_merged()
             or samplers.why_alone(self.settings.sampler)
             or sweep_conds.why_alone(self.conds, size)
             or why_one_at_a_time(guider)
@@ -151,6 +160,9 @@ class _Run:
             return 1, reason
         fitting = groups_that_fit(guider, self.batch.noise, self.conds, size, groups)
         return fitting, f"the host's memory estimate allows {fitting} at a time"
+
+    def _why_merged(self) -> str:
+        return self.sweep.reason or sweep_conds.why_merged(self.conds)
 
     def _sample(self, part: Part, callback: Any) -> Tensor:
         set_to = self.settings
@@ -161,7 +173,8 @@ class _Run:
         sampler = set_to.sampler if is_lone else samplers.for_groups(set_to.sampler, part.size)
         noise, latent, mask, shapes = self.batch.of_part(part)
         more = dict(set_to.more) if shapes is None else {**set_to.more, "latent_shapes": shapes}
-        with self.sweep.strengths(guider, part):
+        live = None if self._why_merged() else self.sweep.live
+        with (live or self.sweep.merged)(guider, part):
             # Of copies: what one part does to them is not the next one's.
             samples: Tensor = self.executor(
                 noise,

@@ -12,12 +12,17 @@ from .key_maps import model_map
 from .library import facts_of, listed_paths, lora_names
 
 
+def slider_candidates(slider: str) -> list[str]:
+    """The files that could be the detail, saturation or brightness slider, as the host spells them."""
+    return candidates(slider, lora_names(), _traces)
+
+
 def find_slider(slider: str, model: Any = None) -> str:
     """The file that is the detail, saturation or brightness slider, as the host spells it.
 
     Where several could be, the one that has layers in `model`. Raises UnresolvedLora.
     """
-    found = candidates(slider, lora_names(), _traces)
+    found = slider_candidates(slider)
     fits = None if model is None else lambda name: bool(match(load(name).lora, model_map(model)).layers)
     return choose(slider, found, fits)
 

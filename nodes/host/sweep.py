@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import comfy.model_patcher
 import comfy.patcher_extension
 import torch
 from comfy.nested_tensor import NestedTensor
@@ -16,13 +17,13 @@ from ...lora_core.errors import SweepMismatch
 from ...lora_core.live import Plan
 from ...lora_core.patch import family_in
 from ...lora_core.stack import Entry
-from ...lora_core.sweep import Sweep
+from ...lora_core.sweep import Axis, Sweep
 from ...lora_core.verdict import Verdict
 from .key_maps import clip_map, model_map
 from .live import live_model, not_live, sampling_rows
 from .patching import apply_stack, judge, require_blocks
 from .sampling import Passes, SweepSampling
-from .sweep_conds import PER_GROUP, Part
+from .sweep_conds import PER_GROUP, Part, PerGroup
 
 _KEY = "lora_rack_sweep"
 
@@ -74,20 +75,28 @@ def prepare_sweep(
         columns=sweep.columns * wire.latents if shows_all else 0,
         passes=wire.passes,
     )
-    swept_model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, _KEY, sampling)
+    _put_outermost(swept_model, sampling)
     return Prepared(swept_model, applied.clip, _latent(latent, sweep), wire)
+
+
+def _put_outermost(model: Any, sampling: SweepSampling) -> None:
+    """Around all other wrappers of a sampling, so that to them each part is a sampling of its own."""
+    kind = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
+    model.wrappers[kind] = {_KEY: [sampling], **model.wrappers.get(kind, {})}
 
 
 def _swept_model(model: Any, sweep: Sweep, verdicts: Sequence[Verdict]) -> tuple[Any, SweepSampling]:
     """The model whose rows have strengths, and the wrapper it is to be sampled with."""
     matches = [verdict.model for verdict in verdicts if verdict.model is not None]
     plan = Plan.of(matches, [_block_weights(verdict.entry, model) for verdict in verdicts])
-    keys = not_live(model, plan)
+    keys, merged = not_live(model, plan), _Merged(sweep).strengths
     if keys:
+        # What cannot be written, such as a window, is refused here and not in the midst of a sampling.
+        apply_stack(model, None, [axis.at(1.0) for axis in sweep.axes])
         reason = f"{keys[0]} can only be changed by writing the weights"
-        merged = _Merged(model, sweep)
-        return model.clone(), SweepSampling(len(sweep.rows), merged.strengths, reason)
-    return live_model(model, plan, _strengths_at(sweep)), SweepSampling(len(sweep.rows), _live_strengths)
+        return model.clone(), SweepSampling(sweep, None, merged, reason)
+    live = live_model(model, plan, _strengths_at(sweep))
+    return live, SweepSampling(sweep, _live_strengths, merged)
 
 
 def _block_weights(entry: Entry, model: Any) -> Any:
@@ -121,21 +130,39 @@ def _live_strengths(guider: Any, part: Part) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class _Merged:
-    """Strengths written into the weights, one after another, where no forward term can carry them."""
+    """Strengths written into the weights, one after another, where a forward term will not do."""
 
-    model: Any
     sweep: Sweep
 
     @contextmanager
     def strengths(self, guider: Any, part: Part) -> Iterator[None]:
-        """Let the guider sample a patched clone instead."""
+        """Let the guider sample a patched clone of its model instead.
+
+        Of its model, not of the one the sweep was made from: nodes between may have changed it.
+        """
         (row,) = part.groups
-        before = guider.model_patcher
-        guider.model_patcher = apply_stack(self.model, None, self.sweep.swept(row)).model
+        before, options = guider.model_patcher, guider.model_options
+        patched = apply_stack(before, None, self.sweep.swept(row)).model
+        guider.model_patcher = patched
+        guider.model_options = _with_new_wrappers(options, patched, before)
         try:
-            yield
+            with sampling_rows(()):
+                yield
         finally:
-            guider.model_patcher = before
+            guider.model_patcher, guider.model_options = before, options
+
+
+def _with_new_wrappers(options: dict[str, Any], patched: Any, before: Any) -> dict[str, Any]:
+    """A guider's options with the wrappers a patched clone has beyond those of the patcher before.
+
+    The host reads a patcher's wrappers when a sampling begins, and this one has begun.
+    """
+    options = comfy.model_patcher.create_model_options_clone(options)
+    wrappers = options["transformer_options"].setdefault("wrappers", {})
+    for kind, keyed in patched.wrappers.items():
+        known = before.wrappers.get(kind, {})
+        wrappers.setdefault(kind, {}).update({key: w for key, w in keyed.items() if key not in known})
+    return options
 
 
 def _latent(latent: dict[str, Any], sweep: Sweep) -> dict[str, Any]:
@@ -164,8 +191,13 @@ def _repeated(samples: Any, count: int) -> Any:
 def encode_sweep(clip: Any, wire: LoraSweep, text: str) -> list[Any]:
     """A prompt as conditioning with a row per row of the sweep, each encoded at its strength.
 
-    Strengths the text encoder does not know from one another are encoded once.
+    Strengths the text encoder does not know from one another are encoded once. Raises SweepMismatch without a
+    text encoder, or for one whose prompts are no rows of a batch.
     """
+    if clip is None:
+        raise SweepMismatch(
+            "the sweep has no text encoder to encode a prompt with. Connect CLIP to LoRA Strength Sweep"
+        )
     groups = wire.sweep.clip_groups()
     encodings: dict[int, list[Any]] = {}
     known: dict[Any, list[Any]] = {}
@@ -177,10 +209,11 @@ def encode_sweep(clip: Any, wire: LoraSweep, text: str) -> list[Any]:
             known[key] = patched.encode_from_tokens_scheduled(patched.tokenize(text))
         encodings |= dict.fromkeys(rows, known[key])
     by_row = [encodings[row] for row in range(len(wire.sweep.rows))]
-    return [_joined([encoding[place] for encoding in by_row]) for place in range(len(by_row[0]))]
+    axes = wire.sweep.axes
+    return [_joined([encoding[place] for encoding in by_row], axes) for place in range(len(by_row[0]))]
 
 
-def _joined(rows: Sequence[Any]) -> list[Any]:
+def _joined(rows: Sequence[Any], axes: tuple[Axis, ...]) -> list[Any]:
     """One conditioning of many, a row for each."""
     tensors: dict[str, list[Tensor]] = {}
     for conditioning, options in rows:
@@ -194,5 +227,5 @@ def _joined(rows: Sequence[Any]) -> list[Any]:
                 "Sweep a LoRA that leaves the text encoder alone, and encode the prompt once"
             )
     joined = {name: torch.cat(found) for name, found in tensors.items()}
-    options = {**rows[0][1], **joined, PER_GROUP: frozenset(joined)}
+    options = {**rows[0][1], **joined, PER_GROUP: PerGroup(frozenset(joined), axes)}
     return [options.pop("cross_attn", rows[0][0]), options]

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from .sweep_conds import Part
 
+# Latents along the longer side of a preview of all rows. The host shows 512 pixels.
+_PREVIEW_SIDE = 128
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -131,11 +134,19 @@ class Progress:
 
 
 def _mosaic(denoised: Tensor, columns: int) -> Tensor:
-    """Latents side by side as one, so that the host's preview shows all of them."""
+    """Latents side by side as one, so that the host's preview shows all of them.
+
+    No larger than one of them or _PREVIEW_SIDE: a preview may be decoded, in the memory its size takes.
+    """
     if denoised.ndim != 4:
         return denoised
     lines = [torch.cat(list(line), dim=-1) for line in denoised.split(columns)]
-    return torch.cat([line for line in lines if line.shape == lines[0].shape], dim=-2).unsqueeze(0)
+    mosaic = torch.cat([line for line in lines if line.shape == lines[0].shape], dim=-2).unsqueeze(0)
+    side, most = max(mosaic.shape[-2:]), max(_PREVIEW_SIDE, *denoised.shape[-2:])
+    if side <= most:
+        return mosaic
+    size = [max(1, round(length * most / side)) for length in mosaic.shape[-2:]]
+    return torch.nn.functional.interpolate(mosaic, size, mode="area")
 
 
 @dataclass(frozen=True, eq=False)

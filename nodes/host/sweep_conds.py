@@ -11,13 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.conds
+import comfy.controlnet
 import torch
 from torch import Tensor
 
-# In a conditioning's dictionary: the names of those of its tensors that have a row per group.
+from ...lora_core.errors import SweepMismatch
+from ...lora_core.sweep import Axis, write_number
+
+# In a conditioning's dictionary: a PerGroup.
 PER_GROUP = "lora_rack_rows_per_strength"
 
 Conds = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class PerGroup:
+    """The names of a conditioning's tensors that have a row per group, and whose strengths those are."""
+
+    names: frozenset[str]
+    axes: tuple[Axis, ...]
 
 
 @dataclass(frozen=True)
@@ -38,11 +50,34 @@ class Part:
         return [group for group in self.groups for _ in range(self.size)]
 
 
+def check(conds: Conds, axes: tuple[Axis, ...]) -> None:
+    """Raise SweepMismatch where a conditioning has the rows of other strengths than these axes give."""
+    for found in (cond for several in conds.values() for cond in several):
+        encoded = found.get(PER_GROUP)
+        if encoded is not None and encoded.axes != axes:
+            raise SweepMismatch(
+                f"a prompt was encoded for a sweep of {_named(encoded.axes)}, and this one is of "
+                f"{_named(axes)}. Connect the sweep that gives this model to Encode Prompt for Sweep"
+            )
+
+
+def _named(axes: tuple[Axis, ...]) -> str:
+    return " and ".join(f"{axis.name} at {', '.join(map(write_number, axis.values))}" for axis in axes)
+
+
+def why_merged(conds: Conds) -> str:
+    """Why strengths must be written into the weights for these conditionings; empty where they need not."""
+    controls = (control for several in conds.values() for cond in several for control in _controls(cond))
+    if any(isinstance(control, comfy.controlnet.ControlLora) for control in controls):
+        return "a Control-LoRA takes the weights of the model for its own"
+    return ""
+
+
 def why_alone(conds: Conds, size: int) -> str:
     """Why these conditionings can serve one group at a time only; empty where they can serve many."""
     for found in (cond for several in conds.values() for cond in several):
         for name, tensor in _tensors(found):
-            if tensor.shape[0] not in (1, size) and name not in found.get(PER_GROUP, ()):
+            if tensor.shape[0] not in (1, size) and name not in _names(found):
                 return (
                     f"the conditioning has {tensor.shape[0]} rows of {name} for {size} "
                     f"{'latent' if size == 1 else 'latents'}"
@@ -56,7 +91,7 @@ def of_part(conds: Conds, part: Part) -> dict[str, list[dict[str, Any]]]:
 
 
 def _of_part(cond: Mapping[str, Any], part: Part) -> dict[str, Any]:
-    per_group = cond.get(PER_GROUP, ())
+    per_group = _names(cond)
 
     def rows_of(name: str, tensor: Tensor) -> Tensor:
         if name in per_group:
@@ -67,6 +102,11 @@ def _of_part(cond: Mapping[str, Any], part: Part) -> dict[str, Any]:
         return tensor
 
     return {name: _mapped(name, value, rows_of) for name, value in cond.items() if name != PER_GROUP}
+
+
+def _names(cond: Mapping[str, Any]) -> frozenset[str]:
+    encoded = cond.get(PER_GROUP)
+    return frozenset() if encoded is None else encoded.names
 
 
 def _mapped(name: str, value: Any, change: Callable[[str, Tensor], Tensor]) -> Any:
@@ -97,14 +137,20 @@ def _tensors(cond: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
 
     for name, value in cond.items():
         _mapped(name, value, note)
-    control = cond.get("control")
-    while control is not None:
+    for control in _controls(cond):
         # Repeated by the host over whole groups as it should be, so nothing but the count matters.
         hint = getattr(control, "cond_hint_original", None)
         if isinstance(hint, torch.Tensor):
             found.append(("the control picture", hint))
-        control = getattr(control, "previous_controlnet", None)
     yield from found
+
+
+def _controls(cond: Mapping[str, Any]) -> Iterator[Any]:
+    """The ControlNets of a conditioning, those before the last included."""
+    control = cond.get("control")
+    while control is not None:
+        yield control
+        control = getattr(control, "previous_controlnet", None)
 
 
 def _is_batch(name: str, value: Any) -> bool:

@@ -8,8 +8,11 @@ from typing import Any
 import comfy.model_base
 import comfy.model_management
 import comfy.sampler_helpers
+import comfy.samplers
 import torch
 from torch import Tensor
+
+from .batch_mixers import why_mixed
 
 # The host runs several conditionings in one call where 1.5 times its estimate is free (`_calc_cond_batch`).
 _HEADROOM = 1.5
@@ -18,7 +21,7 @@ _ANIMATEDIFF = "ADE_params"
 
 
 def why_one_at_a_time(guider: Any) -> str:
-    """Why a model takes one strength at a time only; empty where it can take many."""
+    """Why a model with all that is on it takes one strength at a time only; empty where it can take many."""
     patcher = guider.model_patcher
     if isinstance(patcher.model, comfy.model_base.SVD_img2vid):
         return f"{type(patcher.model).__name__} takes a batch for the frames of one video"
@@ -28,7 +31,11 @@ def why_one_at_a_time(guider: Any) -> str:
     handler = guider.model_options.get("context_handler")
     if handler is not None and getattr(handler, "dim", 0) == 0:
         return "context windows over the batch take it for the frames of one video"
-    return ""
+    kind = type(guider)
+    # A module of comfy_extras is called by its path where the host has loaded it as nodes.
+    if kind.__module__ != comfy.samplers.__name__ and "comfy_extras" not in kind.__module__:
+        return f"the guider {kind.__name__} is not known here"
+    return why_mixed(guider)
 
 
 def groups_that_fit(guider: Any, noise: Tensor, conds: Mapping[str, Any], size: int, groups: int) -> int:

@@ -47,3 +47,15 @@ def _unpatched_models() -> Iterator[None]:
     """Tests share models (layouts.load): none finds one as an earlier test had patched it."""
     yield
     comfy.model_management.unload_all_models()
+
+
+@pytest.fixture
+def no_vram(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The host keeps every weight elsewhere and brings it over when it is needed, as with --novram."""
+    management = comfy.model_management
+    management.unload_all_models()
+    monkeypatch.setattr(management, "is_device_cpu", lambda device: False)
+    monkeypatch.setattr(management, "vram_state", management.VRAMState.NO_VRAM)
+    yield
+    monkeypatch.undo()
+    management.unload_all_models()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,43 @@ def test_a_file_replaced_on_disk_is_read_again(
     os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
     after = patched_weights(our_stack(pack, model, None, rows[:1])[0])
     assert any(not torch.equal(before[key], after[key]) for key in before)
+
+
+def test_the_bound_holds_for_what_a_stack_keeps_of_its_files(
+    pack: Any, monkeypatch: pytest.MonkeyPatch, lora_folder: Path
+) -> None:
+    """A stack of one file has its factors in the memory of the file, which must not outlive its place."""
+    model, _ = layouts.load("sd3", torch.float32)
+    host = pack.nodes.host
+    names = [f"{number}.safetensors" for number in range(3)]
+    sizes = [
+        lora_files.save(lora_folder / name, kohya_tensors("sd3", model, None, 0)).stat().st_size
+        for name in names
+    ]
+    cache = type(host.files.CACHE)(int(1.5 * sizes[0]))
+    for module in (host.files, host.patching):
+        monkeypatch.setattr(module, "CACHE", cache)
+    seen = []
+    for name in names:
+        (adapter, *_), *_ = host.files.load(name).lora.layers.values()
+        seen.append(weakref.ref(adapter.up))
+        del adapter
+        our_stack(pack, model, None, [(name, 1.0, 1.0)])
+    gc.collect()
+    assert [factors() is not None for factors in seen] == [False, False, True]
+
+
+def test_nothing_kept_of_a_stack_keeps_the_names_of_its_model(
+    pack: Any, rows: list[tuple[str, float, float]]
+) -> None:
+    model, _ = layouts.load("sd3", torch.float32)
+    host = pack.nodes.host
+    our_stack(pack, model, None, rows)
+    host.inspect_lora(rows[0][0], model)
+    names = weakref.ref(host.key_maps.model_map(model))
+    del host.key_maps._KEY_MAPS[model.model]  # as when the model goes
+    gc.collect()
+    assert names() is None
 
 
 def test_two_stacks_on_one_model_do_not_see_each_other(

@@ -49,7 +49,12 @@ FAMILIES = {
     "SD1, SDXL": Family(
         comfy.model_base.BaseModel,
         _UNET,
-        {f"{_IN1}.to_q.weight": (8, 8), f"{_IN1}.to_out.0.weight": (8, 8), f"{_IN1}.to_out.0.bias": (8,)},
+        {
+            "input_blocks.0.0.weight": (8, 4, 3, 3),
+            f"{_IN1}.to_q.weight": (8, 8),
+            f"{_IN1}.to_out.0.weight": (8, 8),
+            f"{_IN1}.to_out.0.bias": (8,),
+        },
         {
             f"unet.{_DOWN0}.to_q": f"{_IN1}.to_q.weight",
             f"{_DOWN0}.to_out.0": f"{_IN1}.to_out.0.weight",
@@ -88,7 +93,11 @@ FAMILIES = {
     "Wan": Family(
         comfy.model_base.WAN21,
         {},
-        {"blocks.0.self_attn.q.weight": (8, 8), "blocks.0.modulation": (1, 6, 8)},
+        {
+            "blocks.0.self_attn.q.weight": (8, 8),
+            "blocks.0.modulation": (1, 6, 8),
+            "head.modulation": (1, 2, 8),
+        },
         {
             "transformer.blocks.0.attn1.to_q": "blocks.0.self_attn.q.weight",
             "blocks.0.self_attn.q": "blocks.0.self_attn.q.weight",
@@ -110,7 +119,11 @@ FAMILIES = {
     "LTX": Family(
         comfy.model_base.LTXV,
         {},
-        {"transformer_blocks.0.attn1.to_q.weight": (8, 8), "patchify_proj.weight": (8, 8)},
+        {
+            "transformer_blocks.0.attn1.to_q.weight": (8, 8),
+            "patchify_proj.weight": (8, 8),
+            "adaln_single.emb.timestep_embedder.linear_1.bias": (8,),
+        },
         {
             "transformer.transformer_blocks.0.attn1.to_q": "transformer_blocks.0.attn1.to_q.weight",
             "transformer.proj_in": "patchify_proj.weight",
@@ -195,13 +208,14 @@ FAMILIES = {
 
 
 def _key_map(core: Any, family: Family) -> tuple[dict[str, Any], Any]:
+    """The host's names, and the key map the pack makes of a model."""
     target = core.key_map.Target
-    names = family.names()
-    ours = {
-        name: target(value) if isinstance(value, str) else target(*value) for name, value in names.items()
+    names = {
+        name: target(value) if isinstance(value, str) else target(*value)
+        for name, value in family.names().items()
     }
     shapes = {f"diffusion_model.{key}": shape for key, shape in family.weights.items()}
-    return ours, core.key_map.KeyMap.of(ours, shapes)
+    return names, core.key_map.KeyMap.of({**core.key_maps.names.names(shapes), **names}, shapes)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -271,7 +285,8 @@ def test_text_encoders_are_found_in_every_layer(core: Any, name: str) -> None:
     state = {f"{weight}.weight": torch.empty(8, 8, device="meta") for weight in weights}
     hosts = comfy.lora.model_lora_keys_clip(SimpleNamespace(state_dict=lambda: state), {})
     names = {layer: core.key_map.Target(key) for layer, key in hosts.items()}
-    key_map = core.key_map.KeyMap.of(names, {key: (8, 8) for key in state})
+    shapes = {key: (8, 8) for key in state}
+    key_map = core.key_map.KeyMap.of({**core.key_maps.text_encoders.names(shapes), **names}, shapes)
     assert {layer: key_map.find(layer) for layer in names} == names
     for layer, weight in others.items():
         assert key_map.find(layer) == core.key_map.Target(f"{weight}.weight"), layer

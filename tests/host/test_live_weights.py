@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +30,6 @@ def _save_all(folder: Path, model: Any) -> None:
 
 
 STACK = [ROWS[0], ("turn", 0.7, 0.0), ROWS[1]]
-
-
-@pytest.fixture
-def no_vram(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The host keeps every weight elsewhere and brings it over when it is needed, as with --novram."""
-    management = comfy.model_management
-    management.unload_all_models()
-    monkeypatch.setattr(management, "is_device_cpu", lambda device: False)
-    monkeypatch.setattr(management, "vram_state", management.VRAMState.NO_VRAM)
-    yield
-    monkeypatch.undo()
-    management.unload_all_models()
 
 
 @pytest.mark.parametrize("stack", [ROWS, STACK], ids=["added", "turned"])

@@ -146,6 +146,17 @@ def test_a_file_nobody_knows_is_an_error_even_when_mismatches_are_warned_of(
     assert type(raised.value).__name__ == "NotALora"
 
 
+def test_a_layer_the_host_cannot_read_either_names_the_file(pack: Any, lora_folder: Path) -> None:
+    layer = "diffusion_model.joint_blocks.0.x_block.mlp.fc"
+    tensors = {key.replace("x.", f"{layer}1.", 1): tensor for key, tensor in _pair(1024, 256).items()}
+    path = lora_files.save(lora_folder / "odd.safetensors", {**tensors, f"{layer}2.alpha": N(2)})
+    model, _ = layouts.load("sd3", torch.float32)
+    with pytest.raises(Exception, match="cannot read") as raised:
+        our_stack(pack, model, None, [("odd", 1.0, 1.0)])
+    assert type(raised.value).__name__ == "BrokenFile"
+    assert raised.value.path == path
+
+
 @pytest.mark.parametrize("rebuilt", [False, True], ids=["as made", "as newer hosts rebuild it"])
 def test_a_growing_weight_grows_as_in_the_host(pack: Any, core: Any, rebuilt: bool) -> None:
     tensors = {**_pair(8, 6), "x.reshape_weight": torch.tensor([8, 6])}

@@ -9,13 +9,18 @@ import comfy.cldm.mmdit
 import comfy.controlnet
 import comfy.latent_formats
 import comfy.ops
+import layouts
 import lora_files
 import nodes
 import pytest
 import sweeping
 import torch
+from comfy.cldm.cldm import ControlNet
 from lora_files import Numbers
+from patching import host_chain
+from sampling import apart, conditioning, noise, sample
 from sweeping import Scene, alone, check, demo, swept
+from test_live import EFFECT, TOLERANCE, save_loras
 from torch import Tensor
 
 WIDTH, RANK = 192, 4
@@ -165,3 +170,32 @@ def test_a_controlnet(
     assert len(ours.passes.strengths) == passes, ours.passes.describe()
     plain = alone(model, [("add_detail", 2, 2)], Scene(cfg=3.0, latents=latents))
     assert sweeping.largest_difference(theirs[1], plain) > 0.02, "the ControlNet does nothing"
+
+
+def test_a_control_lora_sees_the_weights_of_each_strength(pack: Any, lora_folder: Path) -> None:
+    """It takes the model's weights for its own, so the host's loader changes them too."""
+    model, _ = layouts.load("sd15", torch.float32)
+    save_loras(lora_folder, "sd15", model, 1)
+    config = {name: value for name, value in layouts._SD15.items() if name != "out_channels"}
+    network = ControlNet(hint_channels=3, **config, **layouts.OPERATIONS)
+    own = network.state_dict().keys() - model.model.diffusion_model.state_dict().keys()
+    weights = {key: N(*network.state_dict()[key].shape, size=0.02).float() for key in sorted(own)}
+    net = comfy.controlnet.ControlLora(weights)
+    net.set_cond_hint(torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(4)), 1.0)
+    positive = conditioning("sd15", 2, control=net, control_apply_to_uncond=True)
+
+    def sampled(model: Any, rows: int = 1) -> Tensor:
+        return sample(model, "sd15", rows=rows, steps=2, positive=positive)
+
+    prepare = pack.NODE_CLASS_MAPPINGS["LoraRackSweep"]().prepare
+    swept_model, _, _, wire = prepare(model, {"samples": noise("sd15")}, "<lora:0> -1, 1")
+    ours = sampled(swept_model, 2).split(1)
+    theirs = [sampled(host_chain(model, None, [("0.safetensors", s, 0)])[0]) for s in (-1, 1)]
+    assert max(apart(a, b) for a, b in zip(ours, theirs, strict=True)) <= TOLERANCE
+    assert wire.passes.strengths == (1, 1)
+    assert "a Control-LoRA takes the weights" in wire.passes.describe()
+    assert apart(theirs[0], theirs[1]) > EFFECT
+    assert (
+        apart(theirs[0], sample(host_chain(model, None, [("0.safetensors", -1, 0)])[0], "sd15", steps=2))
+        > EFFECT
+    )

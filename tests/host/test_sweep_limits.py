@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import comfy.cli_args
 import comfy.model_management
 import comfy.patcher_extension
 import comfy.samplers
 import comfy.utils
+import latent_preview
 import pytest
 import sweeping
 import torch
@@ -157,6 +159,31 @@ def test_samplers_that_hand_out_what_they_denoised_hand_out_all_of_it(
             result = SamplerCustom.execute(model, True, 5, 1.0, *conds, sampler, sigmas, latent)
         outputs.append(result[1]["samples"])
     assert largest_difference(*outputs) <= sweeping.LATENT_TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("count", "side", "size"), [(2, 8, (16, 8)), (40, 8, (128, 3)), (5, 160, (160, 32)), (1, 160, (160, 160))]
+)
+def test_the_preview_of_all_strengths_stays_a_previews_size(
+    pack: Any, monkeypatch: pytest.MonkeyPatch, count: int, side: int, size: tuple[int, int]
+) -> None:
+    """Through the host's own previewer, a pixel a latent: one that decodes takes memory by the size."""
+    monkeypatch.setattr(comfy.cli_args.args, "preview_method", comfy.cli_args.LatentPreviewMethod.Latent2RGB)
+    seen: list[tuple[int, int]] = []
+
+    def look(value: int, total: int, preview: Any, node_id: Any = None) -> None:
+        seen.append(preview[1].size)
+
+    comfy.utils.set_progress_bar_global_hook(look)
+    rows = torch.randn(count, 16, side, side)
+    host = pack.nodes.host
+    whole, part = host.sweep_batch.Batch(rows, rows, None, 1, None), host.sweep_conds.Part(range(count), 1)
+    try:
+        callback = latent_preview.prepare_callback(demo()[0], 1)
+        host.sweep_batch.Progress(callback, whole, count).of(part)(0, rows, rows, 1)
+    finally:
+        comfy.utils.set_progress_bar_global_hook(None)
+    assert seen == [size]
 
 
 class Stop(Exception):

@@ -60,7 +60,7 @@ CONFIGS: dict[str, Callable[[int], Any]] = {
     "LoRA, rank-stabilised": lambda rank: _lora(rank, use_rslora=True),
     "LoRA, bias": lambda rank: _lora(rank, lora_bias=True, target_modules=MATRICES),
     "LoRA, patterns": lambda rank: _lora(
-        rank, rank_pattern={"to_q": rank + 1, "nv": 3}, alpha_pattern={r"attn\.to_.": 5.0, "conv": 0.5}
+        rank, rank_pattern={"^attn.to_q": rank + 1, "nv": 3}, alpha_pattern={r"attn\.to_.": 5.0, "^conv": 0.5}
     ),
     "DoRA on LoRA, rows": lambda rank: _lora(rank, use_dora=True, target_modules=MATRICES),
     "LoHa": lambda rank: LoHaConfig(r=rank, alpha=rank * 2, target_modules=MATRICES, init_weights=False),

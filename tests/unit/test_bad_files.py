@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
-import pickle
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,18 @@ BYTES: dict[str, tuple[bytes, type[FileError], str | None, str]] = {
         "twice",
     ),
     "unknown dtype": (_header({"a.alpha": _entry("F31")}, b"0000"), BrokenFile, "a.alpha", "dtype 'F31'"),
+    "dtype that is a list": (
+        _header({"a.alpha": {**_entry(), "dtype": []}}, b"0000"),
+        BrokenFile,
+        "a.alpha",
+        r"dtype \[\]",
+    ),
+    "size beyond all memory": (
+        _header({"a.alpha": _entry(shape=(2**70, 0), offsets=(0, 0))}),
+        BrokenFile,
+        "a.alpha",
+        "no counts",
+    ),
     "no dtype": (_header({"a.alpha": {"shape": [1]}}, b"0000"), BrokenFile, "a.alpha", "without dtype"),
     "negative size": (_header({"a.alpha": _entry(shape=(-1,))}, b"0000"), BrokenFile, "a.alpha", "no counts"),
     "size that is true": (
@@ -157,6 +170,7 @@ TENSORS: dict[str, tuple[dict[str, Tensor], type[FileError], str | None, str]] =
     ),
     "infinity": (_pair(down=_with(ONES(2, 6), -torch.inf)), BrokenFile, DOWN, "infinity"),
     "alpha that is NaN": (_pair(alpha=torch.tensor(torch.nan)), BrokenFile, "x.alpha", "NaN"),
+    "alpha that is complex": (_pair(alpha=torch.tensor(1j)), BrokenFile, "x.alpha", "complex64"),
     "alpha of two numbers": (_pair(alpha=ONES(2)), BrokenFile, "x.alpha", "not one number"),
     "LoHa with a half missing": (
         _only(hada_w1_a=ONES(8, 2), hada_w1_b=ONES(2, 6)),
@@ -251,32 +265,25 @@ def test_what_is_not_there_or_no_file(tmp_path: Path) -> None:
     _expect(tmp_path, BrokenFile, None, "is not a file")
 
 
-class _Harmful:
-    """A pickle that would run something."""
+@pytest.mark.parametrize("broken", ["open", "read"])
+def test_what_the_system_refuses_names_the_file(
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file one may not read, or on a disk that fails."""
+    path = tmp_path / "good.safetensors"
+    path.write_bytes(SOUND)
 
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return exec, ("raise SystemExit('a pickle ran')",)
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
 
+    def refuse(self: Path, mode: str) -> Failing:
+        if broken == "open":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return Failing()
 
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-@pytest.mark.parametrize("writer", [pickle.dump, torch.save], ids=["pickle", "torch"])
-def test_a_pickle_runs_nothing(writer: Callable[..., None], tmp_path: Path) -> None:
-    path = tmp_path / "bad.pt"
-    with path.open("wb") as file:
-        writer({UP: _Harmful()}, file)
-    _expect(path, BrokenFile, None, "cannot be read safely")
-
-
-def test_a_pickle_of_more_than_tensors_is_no_lora(tmp_path: Path) -> None:
-    path = tmp_path / "bad.pt"
-    torch.save({"epoch": 3, UP: ONES(8, 2)}, path)
-    _expect(path, NotALora, None, "more than named tensors")
-
-
-def test_a_pickled_lora_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "good.pt"
-    torch.save({"state_dict": _pair()}, path)
-    assert read_lora(read_file(path)).layers["x"][0].rank == 2
+    monkeypatch.setattr(Path, "open", refuse)
+    _expect(path, BrokenFile, None, "cannot be read")
 
 
 @pytest.mark.parametrize("alpha", [None, torch.tensor(0.0), torch.tensor(2.0), torch.tensor(2)])
@@ -298,6 +305,8 @@ def test_an_alpha_missing_or_0_is_the_rank_and_no_error(alpha: Tensor | None, tm
         ('{"r": 2, "lora_alpha": NaN}', "no number"),
         ('{"r": 2, "lora_alpha": 1, "alpha_pattern": {"(": 1}}', "is none"),
         ('{"r": 2, "lora_alpha": 1, "rank_pattern": [1]}', "is none"),
+        ('{"r": 2, "lora_alpha": 1%s}' % ("0" * 400), "is none"),
+        ('{"r": 2, "lora_alpha": 1, "use_rslora": "false"}', "'false' is neither"),
     ],
 )
 def test_a_broken_config_beside_the_file_is_named(content: str, words: str, tmp_path: Path) -> None:

@@ -190,11 +190,12 @@ def test_a_file_that_is_no_lora_is_said_to_be_none(tmp_path: Path) -> None:
         _plan(_checkpoint(tmp_path), [_checkpoint(tmp_path)], [1.0])
 
 
-def test_dtype_and_a_scale_beside_a_weight_exclude_each_other(tmp_path: Path) -> None:
-    layer = LAYERS[0]
-    tensors = {
-        f"model.{layer}.weight": _n(8, 6).to(torch.float8_e4m3fn),
-        f"model.{layer}.scale_weight": _n(1),
+@pytest.mark.parametrize("scaled", [LAYERS[0], "diffusion_model.untouched"])
+def test_dtype_and_a_scale_beside_a_weight_exclude_each_other(scaled: str, tmp_path: Path) -> None:
+    tensors = {f"model.{LAYERS[0]}.weight": _n(8, 6)}
+    tensors |= {
+        f"model.{scaled}.weight": _n(8, 6).to(torch.float8_e4m3fn),
+        f"model.{scaled}.scale_weight": _n(1),
     }
     tensors |= {f"model.diffusion_model.other.{n}.weight": _n(2) for n in range(6)}
     save_file(tensors, tmp_path / "model.safetensors")

@@ -47,6 +47,35 @@ def test_a_value_larger_than_the_cache_is_handed_out_and_not_kept() -> None:
     assert cache.use.bytes_held == 0
 
 
+def test_no_other_value_makes_room_for_what_is_not_kept() -> None:
+    cache = ByteCache(10)
+    cache.get("small", lambda: Text("1234"))
+    cache.get("large", lambda: Text("1" * 11))
+    assert cache.get("small", Text) == "1234"
+
+
+def test_a_value_goes_with_those_it_holds_on_to() -> None:
+    cache = ByteCache(10)
+    for forget in (
+        lambda: cache.discard("file".__eq__),
+        lambda: cache.get("another", lambda: Text("1" * 10)),
+    ):
+        cache.get("file", lambda: Text("1234"))
+        cache.get("stack", Text, needs=["file"])
+        cache.get("model's stack", Text, needs=["stack"])
+        assert cache.use.entries == 3
+        forget()
+        assert all(cache.get(key, lambda: Text("new")) == "new" for key in ("stack", "model's stack"))
+        cache.discard(lambda key: True)
+
+
+def test_a_value_is_not_kept_without_those_it_holds_on_to() -> None:
+    cache = ByteCache(3)
+    cache.get("file", lambda: Text("1234"))
+    assert cache.get("stack", lambda: Text("1"), needs=["file"]) == "1"
+    assert cache.use.entries == 0
+
+
 def test_an_error_leaves_nothing_behind() -> None:
     cache = ByteCache(10)
     with pytest.raises(ZeroDivisionError):

@@ -161,6 +161,14 @@ def test_the_commands_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["convert", str(source)]) == 1
     assert "left as it is: node 2" in capsys.readouterr().out
     assert not (tmp_path / "old.rack.json").exists()
-    source.write_text("{", encoding="utf-8")
-    assert main(["convert", str(source)]) == 2
-    assert main(["convert", str(tmp_path / "none.json")]) == 2
+    capsys.readouterr()
+    none = tmp_path / "none.json"
+    for path, content, said in (
+        (source, "{", "is no JSON"),
+        (source, "[" * 10**5, "is no JSON"),
+        (none, "", "cannot be read"),
+    ):
+        if content:
+            path.write_text(content, encoding="utf-8")
+        assert main(["convert", str(path)]) == 2
+        assert capsys.readouterr().err.startswith(f"error: {path}: {said}")

@@ -130,20 +130,50 @@ def test_the_last_block_of_sd3_alone_is_swapped() -> None:
     assert found["transformer.transformer_blocks.1.norm1_context.linear"].function is not None
 
 
-def test_wan_in_diffusers_names_and_with_wan_funs_prefix() -> None:
-    shapes: Shapes = {
-        "diffusion_model.head.modulation": (1, 2, 4),
-        "diffusion_model.blocks.1.cross_attn.k_img.weight": (4, 4),
-    }
-    found = names.names(shapes)
-    target = Target("diffusion_model.blocks.1.cross_attn.k_img.weight")
-    for name in (
-        "transformer.blocks.1.attn2.add_k_proj",
-        "blocks.1.cross_attn.k_img",
-        "lora_unet__blocks_1_cross_attn_k_img",
-    ):
-        assert found[name] == target
-        assert name not in names.host_names(shapes)
+WAN: Shapes = {"diffusion_model.head.modulation": (1, 2, 4)}
+LTX: Shapes = {
+    "diffusion_model.adaln_single.emb.timestep_embedder.linear_1.bias": (4,),
+    "diffusion_model.patchify_proj.weight": (4, 4),
+}
+FLUX2: Shapes = {
+    "diffusion_model.double_blocks.0.img_attn.norm.key_norm.scale": (2,),
+    "diffusion_model.double_stream_modulation_img.lin.weight": (24, 4),
+}
+_NORM = "double_blocks.1.img_attn.norm.key_norm"
+
+
+@pytest.mark.parametrize(
+    ("family", "module", "spelling"),
+    [
+        (WAN, "blocks.1.self_attn.q", "transformer.blocks.1.attn1.to_q"),
+        (WAN, "blocks.1.self_attn.q", "lora_unet_blocks_1_attn1_to_q"),
+        (WAN, "blocks.1.cross_attn.k_img", "transformer.blocks.1.attn2.add_k_proj"),
+        (WAN, "blocks.1.cross_attn.k_img", "blocks.1.cross_attn.k_img"),
+        (WAN, "blocks.1.cross_attn.k_img", "lora_unet__blocks_1_cross_attn_k_img"),
+        (WAN, "blocks.1.ffn.2", "blocks.1.ffn.net.2"),
+        (WAN, "time_embedding.2", "condition_embedder.time_embedder.linear_2"),
+        (LTX, "patchify_proj", "transformer.proj_in"),
+        (LTX, "adaln_single.linear", "transformer.time_embed.linear"),
+        (LTX, "transformer_blocks.2.attn1.q_norm", "transformer.transformer_blocks.2.attn1.norm_q"),
+        (FLUX2, "single_blocks.0.linear1", "transformer.single_transformer_blocks.0.attn.to_qkv_mlp_proj"),
+        (FLUX2, "single_blocks.0.linear2", "single_transformer_blocks.0.attn.to_out"),
+        (FLUX2, _NORM, f"diffusion_model.{_NORM}.scale"),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [False, True], ids=["shown", "packed"])
+def test_names_the_hosts_map_lacks(family: Shapes, module: str, spelling: str, is_packed: bool) -> None:
+    """Whether or not the weight shows its shape, as packed ones (NF4) do not."""
+    key = f"diffusion_model.{module}.weight"
+    shapes = {**family, key: () if is_packed else (8, 4)}
+    assert names.names(shapes)[spelling] == Target(key)
+    assert spelling not in names.host_names(shapes)
+
+
+def test_a_packed_weight_is_not_cut() -> None:
+    key = "diffusion_model.double_blocks.0.img_attn.qkv.weight"
+    found = names.names({**FLUX, key: ()})
+    assert found["lora_unet_double_blocks_0_img_attn_qkv"] == Target(key)
+    assert "transformer.transformer_blocks.0.attn.to_q" not in found
 
 
 def test_an_unknown_model_has_the_generic_names() -> None:
@@ -163,6 +193,8 @@ def test_unets_are_told_apart_by_the_text_they_read() -> None:
 
 L_LAYER = "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
 G_LAYER = "clip_g.transformer.text_model.encoder.layers.0.mlp.fc1.weight"
+L_NORM = "clip_l.transformer.text_model.final_layer_norm.weight"
+G_TOKENS = "clip_g.transformer.text_model.embeddings.token_embedding.weight"
 T5_LAYER = "t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
 
 
@@ -174,6 +206,9 @@ T5_LAYER = "t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
         ([L_LAYER, G_LAYER], "text_encoder.text_model.encoder.layers.0.mlp.fc1", L_LAYER),
         ([G_LAYER], "lora_te_text_model_encoder_layers_0_mlp_fc1", G_LAYER),
         ([G_LAYER], "lora_te2_text_model_encoder_layers_0_mlp_fc1", G_LAYER),
+        ([L_NORM, G_TOKENS], "lora_te1_text_model_final_layer_norm", L_NORM),
+        ([L_NORM, G_TOKENS], "text_encoder.text_model.final_layer_norm", L_NORM),
+        ([L_NORM, G_TOKENS], "text_encoder_2.text_model.embeddings.token_embedding", G_TOKENS),
         ([L_LAYER, T5_LAYER], "lora_te2_encoder_block_0_layer_0_SelfAttention_q", T5_LAYER),
         ([L_LAYER, T5_LAYER], "text_encoder_2.encoder.block.0.layer.0.SelfAttention.q", T5_LAYER),
         ([L_LAYER, G_LAYER, T5_LAYER], "lora_te3_encoder_block_0_layer_0_SelfAttention_q", T5_LAYER),
@@ -183,6 +218,14 @@ T5_LAYER = "t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
 def test_text_encoders_are_numbered_by_their_company(keys: list[str], name: str, key: str) -> None:
     found = text_encoders.names(dict.fromkeys(keys, (4, 4)))
     assert found[name] == Target(key)
+
+
+@pytest.mark.parametrize("llm", ["qwen3_4b", "gemma2_2b", "umt5xxl"])
+def test_a_sole_llm_encoder_has_kohyas_names(llm: str) -> None:
+    key = f"{llm}.transformer.model.layers.0.self_attn.q_proj.weight"
+    found = text_encoders.names({key: ()})
+    assert found["lora_te_layers_0_self_attn_q_proj"] == Target(key)
+    assert found["lora_te1_model_layers_0_self_attn_q_proj"] == Target(key)
 
 
 def test_an_sdxl_checkpoints_fused_and_transposed_weights() -> None:

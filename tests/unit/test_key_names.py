@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from lora_core.key_names import NamedRole, group_keys, split_key
@@ -58,7 +60,10 @@ def test_another_key_has_no_role(key: str) -> None:
     assert split_key(key) is None
 
 
-def test_two_spellings_of_one_layer_are_two_pairs_and_the_first_has_the_alpha() -> None:
+@pytest.mark.parametrize("order", [list, sorted], ids=["as trainers write", "as safetensors sorts"])
+def test_two_spellings_of_one_layer_are_two_pairs_and_kohyas_has_the_alpha(
+    order: Callable[[list[str]], list[str]],
+) -> None:
     keys = [
         "x.lora_up.weight",
         "x.lora_down.weight",
@@ -67,7 +72,7 @@ def test_two_spellings_of_one_layer_are_two_pairs_and_the_first_has_the_alpha() 
         "x.lora_A.weight",
         "notes",
     ]
-    grouped = group_keys(keys)
+    grouped = group_keys(order(keys))
     assert grouped.layers == {
         "x": [
             {"up": "x.lora_up.weight", "down": "x.lora_down.weight", "alpha": "x.alpha"},

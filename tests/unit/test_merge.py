@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,40 @@ def test_a_stack_file_names_files_in_a_folder(
     assert [lora["strength_model"] for lora in found["loras"]] == [1.0, 0.25]
     assert [lora["strength_clip"] for lora in found["loras"]] == [0.0, 0.25]
     assert found["tensors_changed"] == 2
+
+
+def test_rows_stand_in_the_order_given(
+    checkpoint: Path, ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rest = ("--loras", ink.parent, "--into", checkpoint, "--out", tmp_path / "out.safetensors", "--force")
+    rows = ("--lora", f"{ink}:0.1", "--lora", f"{ink}:0.2", "<lora:ink:0.3>", f"{ink}:0.4")
+    found = json_of(capsys, "merge", *rows, *rest)
+    assert [lora["strength_model"] for lora in found["loras"]] == [0.1, 0.2, 0.3, 0.4]
+    found = json_of(capsys, "merge", "<lora:ink:0.3>", "--lora", f"{ink}:0.1", *rest)
+    assert [lora["strength_model"] for lora in found["loras"]] == [0.3, 0.1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no colons in names")
+def test_a_name_with_colons_takes_strengths_too(
+    checkpoint: Path, ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = ink.rename(ink.with_name("a: b:1.safetensors"))
+    rows = (str(odd), f"{odd}:0.5", f"{odd}:0.5:0.25")
+    found = json_of(capsys, "merge", *rows, "--into", checkpoint, "--out", tmp_path / "out.safetensors")
+    strengths = [(lora["strength_model"], lora["strength_clip"]) for lora in found["loras"]]
+    assert strengths == [(1, 1), (0.5, 0.5), (0.5, 0.25)]
+
+
+@pytest.mark.parametrize("earlier", ["5", "null", "{}", "nonsense", "[" * 10**5])
+def test_records_that_cannot_be_read_do_not_stop_a_merge(
+    earlier: str, checkpoint: Path, ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd, out = tmp_path / "odd.safetensors", tmp_path / "out.safetensors"
+    save_file(load_file(checkpoint), odd, metadata={baking.BAKED: earlier})
+    assert json_of(capsys, "inspect", odd)[0]["baked"] == []
+    assert main(["merge", str(ink), "--into", str(odd), "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert json_of(capsys, "inspect", out)[0]["baked"] == ["<lora:ink.safetensors:1>"]
 
 
 def test_a_tag_names_a_file_by_its_hash(
@@ -142,6 +177,8 @@ def test_scaled_float8_is_changed_in_its_own_scale(tmp_path: Path) -> None:
         (["gone.safetensors", "--into", "{model}", "--out", "{out}"], 2, "cannot be opened"),
         (["{ink}", "--into", "{model}", "--out", "{loras}/none/out.safetensors"], 2, "cannot be written to"),
         (["{ink}", "--into", "{model}", "--out", "{loras}"], 2, "is a folder"),
+        (["--stack", "none.txt", "--into", "{model}", "--out", "{out}"], 2, "none.txt: cannot be read"),
+        (["--stack", "{model}", "--into", "{model}", "--out", "{out}"], 2, "no text in UTF-8"),
     ],
 )
 def test_merge_refuses_in_one_line(
@@ -172,17 +209,70 @@ def test_force_replaces_even_the_checkpoint_itself(checkpoint: Path, ink: Path) 
     assert not torch.equal(load_file(checkpoint)[key], before)
 
 
+@pytest.mark.parametrize(
+    ("stopped", "code"), [(OSError(28, "No space left on device"), 2), (KeyboardInterrupt(), 130)]
+)
 def test_a_merge_that_fails_leaves_nothing(
-    checkpoint: Path, ink: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stopped: BaseException,
+    code: int,
+    checkpoint: Path,
+    ink: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(self: TensorReader, key: str, out: Any) -> None:
-        raise OSError(28, "No space left on device")
+        raise stopped
 
     monkeypatch.setattr(TensorReader, "copy", fail)
     files = sorted(tmp_path.rglob("*"))
-    assert (
-        main(["merge", str(ink), "--into", str(checkpoint), "--out", str(tmp_path / "out.safetensors")]) == 2
-    )
+    arguments = ["merge", str(ink), "--into", str(checkpoint), "--out", str(tmp_path / "out.safetensors")]
+    assert main(arguments) == code
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="only Unix limits the size of files")
+def test_a_result_that_cannot_be_written_is_named(
+    checkpoint: Path, ink: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk, or one that takes no file so large, seen when half of the result is written."""
+    import resource
+
+    out = tmp_path / "out.safetensors"
+    files = sorted(tmp_path.rglob("*"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (checkpoint.stat().st_size // 2, limits[1]))
+    try:
+        assert main(["merge", str(ink), "--into", str(checkpoint), "--out", str(out)]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {out}: could not be written (File too large)")
+    assert said.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == files
+
+
+_STOPPED_MEANWHILE = """
+import runpy, sys, time
+from lora_core.stream import TensorReader
+def stop_here(self, key, out):
+    print("writing", flush=True)
+    time.sleep(60)
+TensorReader.copy = stop_here
+sys.argv[0] = "lora_core"
+runpy.run_module("lora_core", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a program without asking it")
+def test_a_merge_that_is_ended_leaves_nothing(checkpoint: Path, ink: Path, tmp_path: Path) -> None:
+    files = sorted(tmp_path.rglob("*"))
+    out = tmp_path / "out.safetensors"
+    command = [sys.executable, "-c", _STOPPED_MEANWHILE, "merge", ink, "--into", checkpoint, "--out", out]
+    with subprocess.Popen([*map(str, command)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "writing\n"
+        running.terminate()
+        assert running.wait(120) == 128 + signal.SIGTERM
     assert sorted(tmp_path.rglob("*")) == files
 
 

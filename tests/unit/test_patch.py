@@ -59,6 +59,26 @@ def test_a_run_is_the_sum_of_its_loras(shape: tuple[int, ...], dtype: torch.dtyp
     assert (result - wanted).abs().max() <= 1e-6 * wanted.abs().max()
 
 
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+
+
+@pytest.mark.parametrize(
+    "dtypes",
+    [(FLOAT8[0],), (FLOAT8[0],) * 2, FLOAT8, (FLOAT8[1], torch.bfloat16), (torch.float32, FLOAT8[0])],
+    ids=str,
+)
+def test_a_run_takes_float8_alone_and_among_others(dtypes: tuple[torch.dtype, ...]) -> None:
+    """Of float8, torch promotes nothing and multiplies nothing."""
+    shape, strengths = (24, 16), [0.8, -1.5][: len(dtypes)]
+    adapters = [_low_rank(shape, 4, seed=seed, dtype=dtype) for seed, dtype in enumerate(dtypes)]
+    weight = torch.randn(shape)
+    wanted = weight.double() + sum(s * _delta(a, shape) for s, a in zip(strengths, adapters, strict=True))
+    (step,) = fuse([_match(a) for a in adapters]).at(strengths)["w.weight"]
+    assert isinstance(step, Step)
+    result = step.adapter.apply(weight, step.strength, torch.float32)
+    assert (result - wanted).abs().max() <= 1e-6 * wanted.abs().max()
+
+
 @pytest.mark.parametrize("weight_dtype", [torch.float16, torch.bfloat16])
 def test_a_product_in_another_dtype_is_added_after_it_is_whole(weight_dtype: torch.dtype) -> None:
     adapter = _low_rank((24, 16), 4, seed=0)

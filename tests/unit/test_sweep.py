@@ -61,6 +61,13 @@ def test_bad_values_name_their_place(text: str, column: int, found: str, expecte
     assert expected in caught.value.expected
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_values_over_several_lines_name_the_line(end: str) -> None:
+    assert read_values(f"-1{end}0, 1") == (-1, 0, 1)
+    with pytest.raises(BadSweepText, match="line 3, column 4: found 'x', expected a number"):
+        read_values(f"-1{end}0{end}1, x")
+
+
 def test_axes_read_as_written() -> None:
     axes = read_axes("# a remark\n<lora:add_detail> -1:1:3\n\n  <lora:ink:unet=1:te=0.5>0, 2\n")
     assert axes == (
@@ -76,6 +83,7 @@ def test_axes_read_as_written() -> None:
         ("# <lora:a> 1", 1, 1, "nothing"),
         ("\nadd_detail -2:2:5", 2, 1, "'add_detail'"),
         ("<lora:a> 1\n<lora:b>", 2, 9, "nothing"),
+        ("<lora:a> 1\n<lora:b:0.5 1 ", 2, 14, "nothing"),
         ("<lora:a> 1\n <lora:b> 1, x", 2, 14, "'x'"),
         ("<lora:a> 1\n<lora:b> 1\n<lora:c> 1", 3, 1, "a third axis"),
     ],
@@ -102,6 +110,14 @@ def test_the_first_axis_runs_fastest() -> None:
     sweep = Sweep((Axis(DETAIL, (-1, 1)), Axis(Entry("ink"), (0, 5, 6))))
     assert sweep.rows == ((-1, 0), (1, 0), (-1, 5), (1, 5), (-1, 6), (1, 6))
     assert (sweep.columns, sweep.lines) == (2, 3)
+
+
+def test_the_rows_of_a_large_grid_are_made_once() -> None:
+    """Each row asks for them: made anew, 99 by 99 of them would be a hundred million."""
+    values = tuple(float(i) for i in range(99))
+    sweep = Sweep((Axis(DETAIL, values), Axis(Entry("ink"), values)))
+    assert sweep.rows is sweep.rows
+    assert len(sweep.clip_groups()) == 99 * 99
 
 
 def test_a_tags_strengths_scale_the_values() -> None:

@@ -1,7 +1,7 @@
 """The demo's contact sheet and measures: the only module here that the host's interpreter runs.
 
-`python -m tools.dev.contact_sheet` from the root reads an Order as JSON from standard input, draws it and
-prints {file: measures}. Needs Pillow and numpy.
+`python -m tools.dev.contact_sheet` from the root reads an Order as JSON from standard input, draws it as the
+pack's own sheets are drawn and prints {file: measures}. Needs Pillow and numpy.
 """
 
 from __future__ import annotations
@@ -12,27 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from nodes.sheet import Cell, Picture, Sheet, draw_sheet
+from nodes.strength_chart import Chart, Series
+from PIL import Image
 
 from lora_core.metrics import Measures, measure
-
-PICTURE_PX = 224
-GAP_PX = 14
-MARGIN_PX = 40
-CAPTION_PX = 28
-TITLE_PX = 38
-HEAD_PX = 90
-
-BACKGROUND = "#16181d"
-LINE = "#2a2e37"
-TEXT = "#e8eaee"
-FAINT = "#8b93a1"
-ACCENTS = {"detail": "#7cc4ff", "saturation": "#ff9ecb", "brightness": "#ffd479"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One slider with one seed: a picture for each column, and the measure the slider is made to move."""
+    """One slider with one seed: a picture for each strength, and the measure the slider is made to move."""
 
     slider: str
     seed: int
@@ -54,7 +43,7 @@ class Order:
 
     folder: Path
     sheet: str
-    columns: list[str]
+    strengths: list[float]
     rows: list[Row]
     extra: Extra
 
@@ -62,93 +51,50 @@ class Order:
     def read(cls, text: str) -> Order:
         raw = json.loads(text)
         rows = [Row(**row) for row in raw["rows"]]
-        return cls(Path(raw["folder"]), raw["sheet"], raw["columns"], rows, Extra(**raw["extra"]))
+        return cls(Path(raw["folder"]), raw["sheet"], raw["strengths"], rows, Extra(**raw["extra"]))
 
     @property
     def files(self) -> list[str]:
         return [file for row in self.rows for file in row.files] + [self.extra.file]
 
 
-def font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size_px)
+def sheet_of(order: Order, pictures: dict[str, Picture], measures: dict[str, Measures]) -> Sheet:
+    """A line a row, then the stack alone; a chart a slider, with a line a seed."""
+    numbers = {file: asdict(found) for file, found in measures.items()}
+    lines = [
+        [Cell(pictures[file], f"{row.moves} {numbers[file][row.moves]:.3f}") for file in row.files]
+        for row in order.rows
+    ]
+    stack = measures[order.extra.file]
+    words = f"luma {stack.luma:.3f}  sat {stack.saturation:.3f}  det {stack.detail:.3f}"
+    charts: dict[str, Chart] = {}
+    for row in order.rows:
+        values = [numbers[file][row.moves] for file in row.files]
+        chart = charts.get(row.slider) or Chart(row.moves, f"{row.slider} slider", order.strengths, [])
+        charts[row.slider] = Chart(
+            chart.title, chart.unit, chart.places, [*chart.series, Series(f"seed {row.seed}", values)]
+        )
+    return Sheet(
+        title="LoRA Rack: three sliders, five strengths",
+        note=f"the stack: {' '.join(order.extra.text.split())}",
+        columns=[f"{strength:+g}" if strength else "0" for strength in order.strengths],
+        sides=[*(f"{row.slider}, seed {row.seed}" for row in order.rows), "a stack"],
+        lines=[*lines, [Cell(pictures[order.extra.file], words)]],
+        charts=list(charts.values()),
+    )
 
 
-class Sheet:
-    """A picture being drawn from top to bottom."""
-
-    def __init__(self, order: Order, measures: dict[str, Measures]):
-        self._order = order
-        self._measures = measures
-        columns = len(order.columns)
-        width = 2 * MARGIN_PX + columns * PICTURE_PX + (columns - 1) * GAP_PX
-        row_px = TITLE_PX + PICTURE_PX + CAPTION_PX + GAP_PX
-        height = 2 * MARGIN_PX + HEAD_PX + len(order.rows) * row_px + TITLE_PX + PICTURE_PX
-        self.image = Image.new("RGB", (width, height), BACKGROUND)
-        self._pen = ImageDraw.Draw(self.image)
-        self._y = MARGIN_PX
-
-    def draw(self) -> None:
-        self._head()
-        for row in self._order.rows:
-            self._row(row)
-        self._stack(self._order.extra)
-
-    def _head(self) -> None:
-        self._say(MARGIN_PX, self._y, "LoRA Rack: three sliders, five strengths", 30, TEXT)
-        for column, label in enumerate(self._order.columns):
-            middle = self._x(column) + PICTURE_PX // 2
-            self._say(middle, self._y + 54, f"strength {label}", 18, FAINT, anchor="ma")
-        self._y += HEAD_PX
-
-    def _row(self, row: Row) -> None:
-        accent = ACCENTS[row.slider]
-        self._rule()
-        self._say(MARGIN_PX, self._y + 8, f"{row.slider}  ·  seed {row.seed}", 19, accent)
-        self._y += TITLE_PX
-        for column, file in enumerate(row.files):
-            self._paste(self._x(column), file)
-            value = getattr(self._measures[file], row.moves)
-            middle = self._x(column) + PICTURE_PX // 2
-            self._say(middle, self._y + PICTURE_PX + 6, f"{row.moves} {value:.3f}", 17, TEXT, anchor="ma")
-        self._y += PICTURE_PX + CAPTION_PX + GAP_PX
-
-    def _stack(self, extra: Extra) -> None:
-        self._rule()
-        self._say(MARGIN_PX, self._y + 8, "a stack of several", 19, TEXT)
-        self._y += TITLE_PX
-        self._paste(self._x(0), extra.file)
-        for number, line in enumerate(extra.text.splitlines()):
-            self._say(self._x(1), self._y + 8 + 30 * number, line, 20, TEXT)
-        measures = asdict(self._measures[extra.file])
-        words = "   ".join(f"{name} {measures[name]:.3f}" for name in ("luma", "saturation", "detail"))
-        self._say(self._x(1), self._y + PICTURE_PX - 26, words, 17, FAINT)
-
-    def _x(self, column: int) -> int:
-        return MARGIN_PX + column * (PICTURE_PX + GAP_PX)
-
-    def _rule(self) -> None:
-        self._pen.line((MARGIN_PX, self._y, self.image.width - MARGIN_PX, self._y), fill=LINE, width=1)
-
-    def _paste(self, x: int, file: str) -> None:
-        with Image.open(self._order.folder / file) as picture:
-            shown = picture.convert("RGB").resize((PICTURE_PX, PICTURE_PX), Image.Resampling.BICUBIC)
-        self.image.paste(shown, (x, self._y))
-
-    def _say(self, x: int, y: int, text: str, size_px: int, fill: str, anchor: str = "la") -> None:
-        self._pen.text((x, y), text, fill=fill, font=font(size_px), anchor=anchor)
-
-
-def measure_file(path: Path) -> Measures:
+def read_picture(path: Path) -> Picture:
     with Image.open(path) as picture:
-        return measure(np.asarray(picture.convert("RGB")) / 255.0)
+        return np.asarray(picture.convert("RGB"), dtype=np.float32) / np.float32(255)
 
 
 def main() -> None:
     order = Order.read(sys.stdin.read())
-    measures = {file: measure_file(order.folder / file) for file in order.files}
-    sheet = Sheet(order, measures)
-    sheet.draw()
-    sheet.image.save(order.folder / order.sheet)
+    pictures = {file: read_picture(order.folder / file) for file in order.files}
+    measures = {file: measure(picture) for file, picture in pictures.items()}
+    drawn = draw_sheet(sheet_of(order, pictures, measures))
+    Image.fromarray((drawn * 255).round().astype(np.uint8)).save(order.folder / order.sheet)
     print(json.dumps({file: asdict(found) for file, found in measures.items()}))
 
 

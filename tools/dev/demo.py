@@ -139,7 +139,7 @@ def _draw_and_measure(ready: Ready, out: Path) -> dict[str, dict[str, float]]:
     order = {
         "folder": str(out.absolute()),
         "sheet": SHEET_FILE,
-        "columns": [f"{strength:+g}" if strength else "0" for strength in STRENGTHS],
+        "strengths": STRENGTHS,
         "rows": rows,
         "extra": {"file": STACK_FILE, "text": STACK},
     }

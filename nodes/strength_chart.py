@@ -1,4 +1,4 @@
-"""Line charts, plain: one measure over the strength, a line per series."""
+"""A measure over the strength: plain lines, one per series."""
 
 from __future__ import annotations
 
@@ -40,9 +40,11 @@ def draw_chart(pen: ImageDraw.ImageDraw, chart: Chart, box: Box) -> None:
     """Draw a chart into a box."""
     left, top, right, bottom = box
     pen.text((left, top), chart.title, fill=TEXT, font=font(16))
-    after = left + round(font(16).getlength(chart.title)) + 8
-    if after + font(12).getlength(chart.unit) <= right:
+    after = left + font(16).getlength(chart.title) + 8
+    unit_px = font(12).getlength(chart.unit)
+    if after + unit_px <= right:
         pen.text((after, top + 3), chart.unit, fill=FAINT, font=font(12))
+        after += unit_px
     inner = (left + _SIDE_PX, top + _HEAD_PX, right - 8, bottom - _FOOT_PX)
     lowest, highest = _range([value for line in chart.series for value in line.values])
     _draw_frame(pen, chart, inner, (lowest, highest))
@@ -55,7 +57,7 @@ def draw_chart(pen: ImageDraw.ImageDraw, chart: Chart, box: Box) -> None:
         pen.line(points, fill=colour, width=2)
         for x, y in points:
             pen.ellipse((x - _DOT_PX, y - _DOT_PX, x + _DOT_PX, y + _DOT_PX), fill=colour)
-    _draw_legend(pen, chart, right, top)
+    _draw_legend(pen, chart, after, right, top)
 
 
 def _draw_frame(pen: ImageDraw.ImageDraw, chart: Chart, inner: Box, span: tuple[float, float]) -> None:
@@ -74,14 +76,15 @@ def _draw_frame(pen: ImageDraw.ImageDraw, chart: Chart, inner: Box, span: tuple[
             last = x + half
 
 
-def _draw_legend(pen: ImageDraw.ImageDraw, chart: Chart, right: int, top: int) -> None:
+def _draw_legend(pen: ImageDraw.ImageDraw, chart: Chart, left: float, right: int, top: int) -> None:
+    """The names of the series from the right, as many as there is room for."""
     x = float(right)
     for number in reversed(range(len(chart.series))):
         name = chart.series[number].name
-        if name:
-            x -= font(12).getlength(name)
-            pen.text((x, top + 3), name, fill=LINES[number % len(LINES)], font=font(12))
-            x -= 8
+        x -= font(12).getlength(name) + 8
+        if x < left:
+            return
+        pen.text((x + 8, top + 3), name, fill=LINES[number % len(LINES)], font=font(12))
 
 
 def _x(chart: Chart, place: float, inner: Box) -> float:

@@ -1,4 +1,4 @@
-"""Pictures of numbers: where in a model a LoRA works."""
+"""Where in a model a LoRA works: the share of every block, as bars."""
 
 from __future__ import annotations
 
