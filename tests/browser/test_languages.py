@@ -9,12 +9,13 @@ import pytest
 from playwright.sync_api import expect
 from workbench import Workbench
 
-# The host loads the workflow again: its nodes are new ones.
+# The host loads the workflow again: what nodes it has are new ones then.
 _MARK = """() => {
-    app.graph.add(LiteGraph.createNode("LoraRackApply"));
-    app.graph.nodes[0].isOfBefore = true;
+    const node = LiteGraph.createNode("LoraRackApply");
+    node.isOfBefore = true;
+    app.graph.add(node);
 }"""
-_LOADED_AGAIN = "() => app.graph.nodes.length > 0 && !app.graph.nodes[0].isOfBefore"
+_LOADED_AGAIN = "() => !app.graph.nodes.some((node) => node.isOfBefore)"
 _NODE = """(type) => {
     const node = LiteGraph.createNode(type);
     app.graph.add(node);

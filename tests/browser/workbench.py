@@ -25,6 +25,7 @@ from tools.dev.host_client import HostClient
 from tools.dev.layout import PACK
 
 _SETTINGS = {
+    "Comfy.Locale": "en",
     "Comfy.TutorialCompleted": True,
     "Comfy.Graph.CanvasMenu": False,
     "Comfy.Workflow.ShowMissingModelsWarning": False,
