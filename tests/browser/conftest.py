@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from lora_folder import write_many, write_styles
-from playwright.sync_api import Browser, Page, sync_playwright
-from workbench import Workbench
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from workbench import PATIENCE_S, Workbench
 
 from tools.dev.base_folder import TEXT_ENCODER, prepare_base
 from tools.dev.host_client import HostClient
@@ -83,6 +83,7 @@ def chromium() -> Iterator[Browser]:
         arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["RACK_CHROMIUM"], args=arguments)
+        expect.set_options(timeout=PATIENCE_S * 1000)
         yield browser
         browser.close()
 
