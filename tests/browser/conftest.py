@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from lora_folder import write_many, write_styles
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from workbench import PATIENCE_S, Workbench
+from workbench import PATIENCE_S, OpenPage, Workbench
 
 from tools.dev.base_folder import TEXT_ENCODER, prepare_base
 from tools.dev.host_client import HostClient
@@ -21,7 +21,6 @@ from tools.dev.layout import PACK, this_checkout
 PICTURES = this_checkout().root / "out" / "browser"
 LIBRARY = 5000
 RENDERINGS = ("classic", "nodes2")
-THEMES = ("dark", "light")
 FRONTENDS = ("own", "newest")
 
 
@@ -29,8 +28,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "frontends: a story that is also told in the newest page of the host")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every story in the host's own page; those most at the mercy of the page in the newest one too."""
+    """Every story in the host's own page; those most at the mercy of the page in the newest one too.
+
+    First of all parameters, so that each page has all its tests in one go and the host starts once for each.
+    """
     if "frontend" in metafunc.fixturenames:
         is_told_twice = metafunc.definition.get_closest_marker("frontends") is not None
         told = FRONTENDS if is_told_twice else FRONTENDS[:1]
@@ -100,9 +103,9 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=RENDERINGS)
+@pytest.fixture(scope="session", params=RENDERINGS)
 def rendering(request: pytest.FixtureRequest) -> str:
-    """How the page draws nodes."""
+    """How the page draws nodes. Of the whole session, so that all tests in one page come after each other."""
     return str(request.param)
 
 
@@ -112,38 +115,22 @@ def theme() -> str:
     return "dark"
 
 
-@pytest.fixture
-def look(rendering: str, theme: str) -> tuple[str, str]:
-    return rendering, theme
-
-
 @pytest.fixture(scope="session")
-def open_benches(chromium: Browser, server: HostServer) -> Iterator[dict[tuple[str, str], Workbench]]:
-    """Pages by rendering and theme: opening one takes longer than most tests."""
-    benches: dict[tuple[str, str], Workbench] = {}
-    yield benches
-    for bench in benches.values():
-        bench.page.context.close()
+def opened(chromium: Browser, server: HostServer, frontend: str, rendering: str) -> Iterator[OpenPage]:
+    """The page that is open: one at a time, since each draws without pause and they would slow each other."""
+    pictures = PICTURES if frontend == "own" else PICTURES / frontend
+    with OpenPage(chromium, HostClient(server.address), pictures, server.url, rendering) as opened:
+        yield opened
 
 
 @pytest.fixture
-def bench(
-    request: pytest.FixtureRequest,
-    chromium: Browser,
-    server: HostServer,
-    frontend: str,
-    open_benches: dict[tuple[str, str], Workbench],
-    look: tuple[str, str],
-) -> Iterator[Workbench]:
+def bench(request: pytest.FixtureRequest, opened: OpenPage, theme: str) -> Iterator[Workbench]:
     """An empty graph in the page. An error of ours in the console fails the test that caused it.
 
     A page in which a test failed is kept as a picture and used no more, whatever it was left in.
     """
-    if look not in open_benches or open_benches[look].is_spent:
-        pictures = PICTURES if frontend == "own" else PICTURES / frontend
-        open_benches[look] = Workbench.new(chromium, HostClient(server.address), pictures)
-        open_benches[look].open(server.url, *look)
-    bench = open_benches[look]
+    bench = opened.bench()
+    bench.wear(theme)
     bench.clear()
     bench.errors.clear()
     yield bench

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Locator, expect
 from workbench import Workbench
-
-from tools.dev.host_client import HostClient
 
 SHOWN = """<lora:styles/ink_wash:0.8>
 # <lora:styles/oil_paint:unet=0.6:te=0.3>
@@ -20,9 +16,8 @@ SHOWN = """<lora:styles/ink_wash:0.8>
 
 
 @pytest.fixture(params=["dark", "light"])
-def theme(request: pytest.FixtureRequest, client: HostClient) -> Iterator[str]:
-    yield str(request.param)
-    client.post("/settings/Comfy.ColorPalette", "dark")
+def theme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.mark.frontends

@@ -100,8 +100,8 @@ GRID = {
     },
 }
 
-# Rendering and graph → what was saved after its first run: the pictures come back with it.
-_RUN: dict[tuple[str, str], tuple[str, Json]] = {}
+# Page and graph → what was saved after its first run: the pictures come back with it.
+_RUN: dict[tuple[str, str, str], tuple[str, Json]] = {}
 
 
 @dataclass(frozen=True)
@@ -158,14 +158,15 @@ def loaded(found: Scrubber) -> Scrubber:
 
 def run(bench: Workbench, rendering: str, name: str = "slider") -> Scrubber:
     """The graph after a run, run for the first test only."""
-    if (rendering, name) not in _RUN:
+    key = bench.client.address, rendering, name
+    if key not in _RUN:
         ids = bench.page.evaluate(_BUILD, _placed(SLIDER if name == "slider" else GRID))
         empty = scrubber(bench, ids["preview"])
         expect(empty.element.get_by_role("status")).to_have_text("Queue to see every strength here.")
         bench.page.evaluate("async () => { await app.queuePrompt(0); }")
         expect(empty.thumb).to_be_visible(timeout=120_000)
-        _RUN[rendering, name] = ids["preview"], bench.workflow()
-    node, workflow = _RUN[rendering, name]
+        _RUN[key] = ids["preview"], bench.workflow()
+    node, workflow = _RUN[key]
     bench.load(copy.deepcopy(workflow))
     return loaded(scrubber(bench, node))
 
@@ -280,7 +281,7 @@ def test_use_this_sets_the_pick_and_the_next_stack(
 
 def test_pictures_the_host_threw_away_are_said_to_be_gone(bench: Workbench, rendering: str) -> None:
     run(bench, rendering)
-    node, workflow = copy.deepcopy(_RUN[rendering, "slider"])
+    node, workflow = copy.deepcopy(_RUN[bench.client.address, rendering, "slider"])
     (saved,) = (one for one in workflow["nodes"] if str(one["id"]) == node)
     for frame in saved["properties"]["lora_rack_frames"]["frames"]:
         frame["filename"] = "gone_" + frame["filename"]

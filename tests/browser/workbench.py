@@ -34,6 +34,10 @@ _SETTINGS = {
 PATIENCE_S = 30
 """How long a busy machine may take for what is there at once on an idle one. No claim about speed."""
 
+_READY = (
+    "() => Boolean(window.app?.graph && app.extensionManager)",
+    "() => Boolean(LiteGraph.registered_node_types.LoraRackStack)",
+)
 _AT_REST = """async (elements) => {
     const frame = () => new Promise((done) => requestAnimationFrame(done));
     const places = () => elements.map((element) => {
@@ -82,6 +86,7 @@ class Workbench:
     pictures: Path
     errors: list[str] = field(default_factory=list)
     is_spent: bool = False  # a test left it in a state no other should begin with
+    theme: str = "dark"
 
     @classmethod
     def new(cls, browser: Browser, client: HostClient, pictures: Path) -> Workbench:
@@ -93,20 +98,30 @@ class Workbench:
         context.set_default_timeout(PATIENCE_S * 1000)
         return cls(context.new_page(), client, pictures)
 
-    def open(self, url: str, rendering: str, theme: str) -> None:
+    def open(self, url: str, rendering: str) -> None:
         settings = {
             **_SETTINGS,
             "Comfy.VueNodes.Enabled": rendering == "nodes2",
-            "Comfy.ColorPalette": theme,
+            "Comfy.ColorPalette": self.theme,
         }
         for name, value in settings.items():
             self.client.post(f"/settings/{name}", value)
         self.page.on("console", self._console)
         self.page.on("pageerror", self._page_error)
         self.page.goto(url)
-        self.page.wait_for_function("() => Boolean(window.app?.graph && app.extensionManager)")
-        self.page.wait_for_function("() => Boolean(LiteGraph.registered_node_types.LoraRackStack)")
+        for ready in _READY:
+            self.page.wait_for_function(ready, timeout=4 * PATIENCE_S * 1000)
         self.clear()
+
+    def wear(self, theme: str) -> None:
+        """Change the page's colours as its settings do."""
+        if theme == self.theme:
+            return
+        text = "() => getComputedStyle(document.documentElement).getPropertyValue('--input-text')"
+        before = self.page.evaluate(text)
+        self.page.evaluate("(theme) => app.extensionManager.setting.set('Comfy.ColorPalette', theme)", theme)
+        self.page.wait_for_function(f"(before) => ({text})() !== before", arg=before)
+        self.theme = theme
 
     def clear(self) -> None:
         """An empty graph at its natural size, nothing floating above it."""
@@ -215,6 +230,35 @@ class Workbench:
     def _page_error(self, error: Error) -> None:
         if f"/{PACK}/" in (error.stack or ""):
             self.errors.append(f"{error.message}\n{error.stack}")
+
+
+@dataclass
+class OpenPage:
+    """The page that tests share as long as none fails in it: opening one takes longer than most tests."""
+
+    browser: Browser
+    client: HostClient
+    pictures: Path
+    url: str
+    rendering: str
+    _bench: Workbench | None = None
+
+    def __enter__(self) -> OpenPage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bench is not None:
+            self._bench.page.context.close()
+
+    def bench(self) -> Workbench:
+        """The page, or a new one in the place of one that is spent."""
+        if self._bench is not None and self._bench.is_spent:
+            self._bench.page.context.close()
+            self._bench = None
+        if self._bench is None:
+            self._bench = Workbench.new(self.browser, self.client, self.pictures)
+            self._bench.open(self.url, self.rendering)
+        return self._bench
 
 
 @dataclass(frozen=True)
