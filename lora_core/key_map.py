@@ -29,6 +29,7 @@ class KeyMap:
     targets: Mapping[str, Target]
     shapes: Mapping[str, tuple[int, ...]]
     packed: frozenset[str] = frozenset()  # keys of weights that do not show their shape
+    unlisted: frozenset[str] = frozenset()  # keys ComfyUI takes patches for and does not write
 
     @classmethod
     def of(
@@ -36,10 +37,11 @@ class KeyMap:
         names: Mapping[str, Target],
         shapes: Mapping[str, tuple[int, ...]],
         packed: frozenset[str] = frozenset(),
+        unlisted: frozenset[str] = frozenset(),
     ) -> KeyMap:
         """A key map of these names, the host's known mistakes mended."""
         mended = {name: _mended(name, target, shapes.get(target.key)) for name, target in names.items()}
-        return cls(mended, shapes, packed)
+        return cls(mended, shapes, packed, unlisted)
 
     def find(self, layer: str) -> Target | None:
         """The target of a layer name in any spelling, or of `<layer>.bias`; None where the model has none."""
