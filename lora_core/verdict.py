@@ -229,7 +229,7 @@ class Verdict:
         yield from (f"{kind}: {unlike}" for kind, unlike in kinds.items() if unlike)
         if self.unlisted:
             count, example = _count(self.unlisted, "weight"), min(self.unlisted)
-            yield f"written, where ComfyUI's own loader would leave it: {count}, such as {example}"
+            yield f"left alone by ComfyUI's own loader, written here: {count}, such as {example}"
         if self.entry.has_window and self.clip and self.entry.strength_clip:
             yield "the text encoder knows no steps, so its part is applied throughout"
         if self.foreign_keys:

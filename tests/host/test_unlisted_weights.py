@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import comfy.hooks
 import comfy.model_management
 import comfy.utils
+import comfy.weight_adapter
 import layouts
 import lora_files
 import nodes
@@ -17,8 +18,10 @@ import pytest
 import small_wan
 import torch
 from lora_files import Numbers
-from patching import our_stack
+from patching import our_stack, set_by_hand
+from safetensors.torch import load_file
 from sampling import apart, sample
+from test_mixed_files import _ShiftAdapter
 from torch import Tensor
 
 MODULATION = "diffusion_model.blocks.1.modulation"
@@ -48,23 +51,7 @@ def load(*patchers: Any, is_full: bool = True) -> None:
     comfy.model_management.load_models_gpu(list(patchers), force_full_load=is_full)
 
 
-@contextmanager
-def set_by_hand(model: Any, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """The model with other numbers in some weights."""
-    comfy.model_management.unload_all_models()
-    held = {key: comfy.utils.get_attr(model.model, key) for key in weights}
-    before = {key: tensor.detach().clone() for key, tensor in held.items()}
-    try:
-        for key, tensor in held.items():
-            tensor.data.copy_(weights[key])
-        yield
-    finally:
-        comfy.model_management.unload_all_models()
-        for key, tensor in held.items():
-            tensor.data.copy_(before[key])
-
-
-def save_wan(folder: Path, name: str, seed: int, **more: Tensor) -> dict[str, Tensor]:
+def save_wan(folder: Path, name: str, seed: int) -> dict[str, Tensor]:
     """A LoRA of two modulations and a linear layer; its tensors."""
     number = Numbers(seed)
     tensors = {
@@ -72,10 +59,17 @@ def save_wan(folder: Path, name: str, seed: int, **more: Tensor) -> dict[str, Te
         f"{HEAD}.diff": number(1, 2, small_wan.WIDTH, size=1.0),
         f"{LINEAR}.lora_up.weight": number(512, 4),
         f"{LINEAR}.lora_down.weight": number(4, small_wan.WIDTH),
-        **more,
     }
     lora_files.save(folder / f"{name}.safetensors", tensors)
     return tensors
+
+
+def meant_weights(model: Any, tensors: Mapping[str, Tensor], strength: float) -> dict[str, Tensor]:
+    """The weights a file of `save_wan` changes, by the formulas."""
+    up, down = (tensors[f"{LINEAR}.lora_{side}.weight"].float() for side in ("up", "down"))
+    changes = {key: tensors[f"{key}.diff"].float() for key in (MODULATION, HEAD)}
+    changes[f"{LINEAR}.weight"] = up @ down
+    return {key: weight(model, key) + strength * change for key, change in changes.items()}
 
 
 def test_what_the_hosts_loader_leaves_is_written_and_put_back(pack: Any, lora_folder: Path) -> None:
@@ -86,9 +80,9 @@ def test_what_the_hosts_loader_leaves_is_written_and_put_back(pack: Any, lora_fo
     for name, strength in (("a", 0.8), ("b", -0.5)):
         (theirs,) = nodes.LoraLoaderModelOnly().load_lora_model_only(theirs, f"{name}.safetensors", strength)
     load(theirs)
-    assert torch.equal(weight(model, MODULATION), before[MODULATION]), "the host writes it now: take ours away"
+    assert torch.equal(weight(model, MODULATION), before[MODULATION]), "the host writes it"
     ours, _, report = our_stack(pack, model, None, [("a", 0.8, 0.0), ("b", -0.5, 0.0)])
-    note = "written, where ComfyUI's own loader would leave it: 2 weights, such as diffusion_model.blocks.1"
+    note = "left alone by ComfyUI's own loader, written here: 2 weights, such as diffusion_model.blocks.1"
     assert report.count(note) == 2
     load(ours)
     for key in (MODULATION, HEAD):
@@ -98,15 +92,31 @@ def test_what_the_hosts_loader_leaves_is_written_and_put_back(pack: Any, lora_fo
     assert is_as_before(model, before)
 
 
+def test_a_baked_checkpoint_has_the_same(pack: Any, lora_folder: Path, tmp_path: Path) -> None:
+    model = small_wan.load()
+    state = model.model.diffusion_model.state_dict()
+    checkpoint = lora_files.save(tmp_path / "wan.safetensors", state)
+    save_wan(lora_folder, "a", 1)
+    entries = [pack.lora_core.stack.Entry("a.safetensors", 0.8)]
+    baking = importlib.import_module(f"{pack.__name__}.lora_core.bake")
+    out = tmp_path / "baked.safetensors"
+    baking.bake(baking.plan(checkpoint, entries, [lora_folder / "a.safetensors"]), out)
+    baked = load_file(out)
+    ours, _, _ = our_stack(pack, model, None, [("a", 0.8, 0.0)])
+    load(ours)
+    for key in (MODULATION, HEAD, f"{LINEAR}.weight"):
+        name = key.removeprefix("diffusion_model.")
+        assert not torch.equal(baked[name], state[name]), key
+        torch.testing.assert_close(weight(model, key), baked[name], rtol=1e-6, atol=1e-6)
+
+
 def test_a_picture_is_that_of_the_weights_changed_by_hand(
     pack: Any, lora_folder: Path, record_property: Any
 ) -> None:
     model = small_wan.load()
     tensors = save_wan(lora_folder, "a", 1)
     start = torch.zeros(1, 16, small_wan.FRAMES, 8, 8)
-    up, down = (tensors[f"{LINEAR}.lora_{side}.weight"].float() for side in ("up", "down"))
-    meant = {key: weight(model, key) + 0.3 * tensors[f"{key}.diff"].float() for key in (MODULATION, HEAD)}
-    meant[f"{LINEAR}.weight"] = weight(model, f"{LINEAR}.weight") + 0.3 * up @ down
+    meant = meant_weights(model, tensors, 0.3)
     with set_by_hand(model, meant):
         byhand = small_wan.sample(model, start)
     with set_by_hand(model, {f"{LINEAR}.weight": meant[f"{LINEAR}.weight"]}):
@@ -224,7 +234,7 @@ def test_a_layer_that_cannot_cast_is_written_where_it_waits(
     difference = Numbers(1)(128)
     lora_files.save(lora_folder / "norm.safetensors", {f"{SCALE}.diff": difference})
     ours, _, report = our_stack(pack, model, None, [("norm", 0.8, 0.0)])
-    assert "would leave it" not in report
+    assert "left alone by" not in report
     meant = (before[SCALE].float() + 0.8 * difference.float()).half()
     load(ours, is_full=False)
     assert model.model.model_lowvram
@@ -255,15 +265,31 @@ def test_a_buffer_stays_one(pack: Any, lora_folder: Path) -> None:
     assert is_as_before(model, before)
 
 
-def test_a_sweep_of_one_gives_each_strength_its_own(pack: Any, lora_folder: Path) -> None:
+def test_a_sweep_gives_each_strength_its_own(pack: Any, lora_folder: Path) -> None:
     model = small_wan.load()
-    save_wan(lora_folder, "a", 1)
-    start = {"samples": torch.zeros(1, 16, small_wan.FRAMES, 8, 8)}
+    tensors = save_wan(lora_folder, "a", 1)
+    start = torch.zeros(1, 16, small_wan.FRAMES, 8, 8)
     prepare = pack.NODE_CLASS_MAPPINGS["LoraRackSweep"]().prepare
-    swept, _, latent, wire = prepare(model, start, "<lora:a> -0.2, 0.3")
+    swept, _, latent, wire = prepare(model, {"samples": start}, "<lora:a> -0.2, 0.3")
     pictures = small_wan.sample(swept, latent["samples"], latent["batch_index"])
     assert wire.passes.strengths == (1, 1)
     for picture, strength in zip(pictures, (-0.2, 0.3), strict=True):
-        ours, _, _ = our_stack(pack, model, None, [("a", strength, 0.0)])
-        assert apart(picture, small_wan.sample(ours, start["samples"])[0]) <= 1e-4
+        comfy.model_management.unload_all_models()
+        with set_by_hand(model, meant_weights(model, tensors, strength)):
+            byhand = small_wan.sample(model, start)[0]
+        assert apart(picture, byhand) <= 1e-4
     assert apart(pictures[0], pictures[1]) > EFFECT
+
+
+def test_what_only_the_hosts_adapters_know_is_written_too(
+    pack: Any, lora_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comfy.weight_adapter, "adapters", [*comfy.weight_adapter.adapters, _ShiftAdapter])
+    model = small_wan.load()
+    before = own(model)
+    tensors = save_wan(lora_folder, "b", 2)
+    lora_files.save(lora_folder / "shift.safetensors", {f"{HEAD}.shift_by": torch.tensor([0.5])})
+    ours, _, _ = our_stack(pack, model, None, [("shift", 0.8, 0.0), ("b", 1.0, 0.0)])
+    load(ours)
+    meant = before[HEAD].abs() + 0.8 * 0.5 + tensors[f"{HEAD}.diff"].float()
+    torch.testing.assert_close(weight(model, HEAD), meant, rtol=1e-6, atol=1e-6)
