@@ -17,6 +17,7 @@ import nodes
 import pytest
 import small_wan
 import torch
+from comfy.model_patcher import ModelPatcher
 from lora_files import Numbers
 from patching import our_stack, set_by_hand
 from safetensors.torch import load_file
@@ -262,6 +263,46 @@ def test_a_buffer_stays_one(pack: Any, lora_folder: Path) -> None:
     torch.testing.assert_close(weight(model, POSITIONS), meant, rtol=1e-6, atol=1e-6)
     comfy.model_management.unload_all_models()
     assert "pos_embed" in network._buffers
+    assert is_as_before(model, before)
+
+
+def test_a_host_that_lists_them_writes_them_itself(
+    pack: Any, lora_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The host's own load with one name more on its list, as a later one may have it."""
+    path, _, name = MODULATION.rpartition(".")
+    listed = ModelPatcher._load_list
+    monkeypatch.setattr(
+        ModelPatcher,
+        "_load_list",
+        lambda self: [*listed(self), (0, 0, path, self.model.get_submodule(path), [name])],
+    )
+    model = small_wan.load()
+    before = own(model)
+    tensors = save_wan(lora_folder, "a", 1)
+    ours, _, _ = our_stack(pack, model, None, [("a", 0.8, 0.0)])
+    load(ours)
+    for key in (MODULATION, HEAD):
+        meant = before[key] + 0.8 * tensors[f"{key}.diff"].float()
+        torch.testing.assert_close(weight(model, key), meant, rtol=1e-6, atol=1e-6)
+
+
+def test_a_buffer_the_host_puts_back_by_itself_has_no_backup(pack: Any, lora_folder: Path) -> None:
+    """Hosts that load on demand keep a model's buffers, and set them anew at each load."""
+    model, _ = layouts.load("sd3", torch.float32)
+    before = own(model)
+    network = model.model.diffusion_model
+    buffer = network.pos_embed
+    difference = Numbers(1)(*buffer.shape)
+    lora_files.save(lora_folder / "0.safetensors", {f"{POSITIONS}.diff": difference})
+    ours, _, _ = our_stack(pack, model, None, [("0", 1.0, 0.0)])
+    ours.backup_buffers = {POSITIONS: buffer}
+    load(ours)
+    meant = before[POSITIONS] + difference.float()
+    torch.testing.assert_close(weight(model, POSITIONS), meant, rtol=1e-6, atol=1e-6)
+    assert POSITIONS not in ours.backup
+    network.register_buffer("pos_embed", buffer)
+    comfy.model_management.unload_all_models()
     assert is_as_before(model, before)
 
 
