@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .adapters.padded import Padded
-from .blocks import BlockWeights
+from .blocks import BlockWeights, Weight, within
 from .errors import RackError
 from .family_of_file import family_of_file
 from .files import Header, TensorInfo, read_header
@@ -44,6 +44,7 @@ class _Use:
     layer: str
     target: Target
     strength: float
+    weight: Weight  # of its block
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +95,14 @@ class Bake:
         """What happens to one weight, in order."""
         matches: list[Match] = []
         strengths: list[float] = []
+        weights: list[Mapping[str, Weight]] = []
         for index in dict.fromkeys(use.index for use in uses):
             mine = [use for use in uses if use.index == index]
             layers = {use.layer: use.target for use in mine}
             matches.append(Match(self.loras[index].layers(layers), layers, ()))
             strengths.append(mine[0].strength)
-        (steps,) = fuse(matches).at(strengths).values()
+            weights.append({mine[0].target.key: mine[0].weight})
+        (steps,) = fuse(matches).at(strengths, weights).values()
         return [step for step in steps if not isinstance(step, ForeignStep)]
 
 
@@ -146,8 +149,8 @@ def _uses(
     """The layers of a LoRA that change something in one model."""
     weights = blocks.by_key(family_in(key_map))
     for layer, target in matched.layers.items():
-        if strength and weights[target.key]:
-            yield _Use(index, layer, target, strength * weights[target.key])
+        if strength and within(weights[target.key], target.offset):
+            yield _Use(index, layer, target, strength, weights[target.key])
 
 
 def _add(

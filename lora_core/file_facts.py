@@ -29,6 +29,7 @@ _KINDS = {
     "diff": "full difference",
     "set_weight": "full difference",
 }
+NO_PROBLEM = '"problem": ""'  # in the JSON of a file that could be read
 _RANK_ROLES = ("down", "hada_w1_b", "lokr_w1_b", "lokr_w2_b")
 
 

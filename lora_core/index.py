@@ -15,11 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from .errors import BrokenFile, SearchUnfinished
-from .file_facts import FileFacts, from_json, read_facts, to_json
+from .file_facts import NO_PROBLEM, FileFacts, from_json, read_facts, to_json
 from .hashes import SHORTEST, Measured, is_match, measure
 from .index_store import Store
 from .listing import Listing
 from .sidecars import names_beside
+from .survey import Survey
 
 Progress = Callable[[int, int], None]
 """Told (done, total), in files or in bytes; may raise to stop the work. What was done until then is kept."""
@@ -53,6 +54,7 @@ class Index:
 
     def __init__(self, database: Path | None, tell: Callable[[str], None] | None = None) -> None:
         self._store = Store(database, tell)
+        self.survey: Survey | None = None  # the last whole look at the files, kept by library.py
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -85,9 +87,19 @@ class Index:
     def with_alias(self, alias: str, paths: Collection[Path]) -> list[Path]:
         """The files among `paths` whose trainer called them `alias`. Refresh first."""
         rows = self._store.run(
-            lambda db: db.execute("select path from aliases where alias = ?", (alias,)).fetchall()
+            lambda db: db.execute("select path from aliases where alias = ?", (_text(alias),)).fetchall()
         )
         found = {_path(path) for (path,) in rows}
+        return [path for path in paths if path in found]
+
+    def unread(self, paths: Collection[Path]) -> list[Path]:
+        """The files among `paths` whose header could not be read. Refresh first."""
+        problems = self._store.run(
+            lambda db: db.execute(
+                "select path from files where instr(facts, ?) = 0", (NO_PROBLEM,)
+            ).fetchall()
+        )
+        found = {_path(path) for (path,) in problems}
         return [path for path in paths if path in found]
 
     def matching(self, wanted: str, paths: Collection[Path]) -> list[Match]:

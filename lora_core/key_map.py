@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from .adapters import Reorder
 from .spellings import spellings
@@ -21,6 +22,14 @@ class Target:
     offset: tuple[int, int, int] | None = None
     function: Reorder | None = None
 
+    def part(self, place: tuple[int, int, int]) -> Target | None:
+        """A slice of what this stands for, as a target; None where that is no slice of the weight."""
+        if self.function is not None:
+            return None
+        dimension, start, length = place
+        along, before, _ = self.offset or (dimension, 0, 0)
+        return replace(self, offset=(dimension, before + start, length)) if along == dimension else None
+
 
 @dataclass(frozen=True, eq=False)
 class KeyMap:
@@ -28,7 +37,8 @@ class KeyMap:
 
     targets: Mapping[str, Target]
     shapes: Mapping[str, tuple[int, ...]]
-    packed: frozenset[str] = frozenset()  # keys of weights that do not show their shape
+    # Weights that do not show their shape, with the one they stand for, () where nobody tells.
+    packed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     unlisted: frozenset[str] = frozenset()  # keys ComfyUI takes patches for and does not write
 
     @classmethod
@@ -36,7 +46,7 @@ class KeyMap:
         cls,
         names: Mapping[str, Target],
         shapes: Mapping[str, tuple[int, ...]],
-        packed: frozenset[str] = frozenset(),
+        packed: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
         unlisted: frozenset[str] = frozenset(),
     ) -> KeyMap:
         """A key map of these names, the host's known mistakes mended."""

@@ -6,16 +6,18 @@ read only when the answer needs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from time import time_ns
 
 from .errors import AmbiguousLora, FileError, MissingLora, OtherContent, SearchUnfinished
 from .hashes import read_hash
 from .index import Index, Match, Progress
 from .resolve import file_name, file_stem, named, nearest, only
-from .sidecars import about
+from .sidecars import page_beside
+from .survey import Survey
 
 _WHERE_CIVITAI_ANSWERS = "https://civitai.com/api/v1/model-versions/by-hash/"
 
@@ -72,16 +74,33 @@ class Library:
         known = self.index.pages_of(hash)
         return known[0] if known else self._page_beside(name) or _WHERE_CIVITAI_ANSWERS + hash
 
-    def _with_alias(self, name: str, limits: Limits, progress: Progress | None) -> list[str]:
+    def surveyed(self, limits: Limits, progress: Progress | None) -> Mapping[Path, str]:
+        """The names of all files, with what is new among them read. Raises SearchUnfinished."""
+        known = self._known()
+        if known is not None:
+            return known
+        began = time_ns()
         paths = self.paths()
         self.index.refresh(paths, limits.headers, progress)
+        self.index.survey = Survey.of(self.names, paths, self.index.unread(paths), began)
+        return paths
+
+    def _known(self) -> Mapping[Path, str] | None:
+        """What the last survey found, if nothing has changed since."""
+        survey = self.index.survey
+        return survey.paths if survey is not None and survey.holds(self.names) else None
+
+    def _with_alias(self, name: str, limits: Limits, progress: Progress | None) -> list[str]:
+        paths = self.surveyed(limits, progress)
+        # No folder tells of a file that was written over.
+        self.index.refresh(self.index.with_alias(name, paths), limits.headers)
         return [paths[path] for path in self.index.with_alias(name, paths)]
 
     def _page_beside(self, name: str) -> str:
         """From the sidecars that outlived a file of this name."""
         stem = file_stem(name)
-        folders = dict.fromkeys(path.parent for path in self.paths())
-        pages = (about(folder / f"{stem}.safetensors", {}).page for folder in folders) if stem else ()
+        folders = dict.fromkeys(path.parent for path in self._known() or self.paths())
+        pages = (page_beside(folder / f"{stem}.safetensors") for folder in folders) if stem else ()
         return next(filter(None, pages), "")
 
 
@@ -99,11 +118,14 @@ class _Search:
         """Raises what `Library.find` does."""
         index, here = self.library.index, self._named()
         index.refresh(here, self.limits.headers)
-        found = self._known(here) or self._known(index.claimants(self.hash)) or self._measured(here)
+        found = (
+            self._known(here)
+            or self._known(self.library.at(index.claimants(self.hash)))
+            or self._measured(here)
+        )
         if found:
             return self._choose(found)
-        every = self.library.paths()
-        index.refresh(every, self.limits.headers, self.progress)
+        every = self.library.surveyed(self.limits, self.progress)
         found = self._known(every) or self._measured(self._nearest_first(every))
         if found:
             return self._choose(found)
@@ -112,9 +134,9 @@ class _Search:
     def _named(self) -> dict[Path, str]:
         return self.library.paths(named(self.name, self.library.names))
 
-    def _known(self, paths: Iterable[Path]) -> list[Match]:
+    def _known(self, paths: Collection[Path]) -> list[Match]:
         """The files among these that the index knows to have the hash."""
-        return self.library.index.matching(self.hash, self.library.at(paths))
+        return self.library.index.matching(self.hash, paths)
 
     def _measured(self, paths: Iterable[Path]) -> list[Match]:
         """Hash files that nothing tells the hash of, until one is it."""
@@ -167,7 +189,7 @@ class _Search:
             raise SearchUnfinished(f"{total} bytes of LoRA files have to be hashed to find {self.hash}")
         return total
 
-    def _nearest_first(self, paths: dict[Path, str]) -> Iterable[Path]:
+    def _nearest_first(self, paths: Mapping[Path, str]) -> Iterable[Path]:
         close = set(nearest(self.name, self.library.names))
         return chain(
             (path for path, name in paths.items() if name in close),

@@ -8,7 +8,7 @@ and a changed strength or block weight only changes the numbers that scale the r
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from .adapters import Adapter
+from .adapters.in_parts import InParts
 from .adapters.low_rank import LowRank, LowRankRun, join
 from .adapters.padded import Padded
-from .blocks import Family, family_of
-from .errors import BadBlockText, ShapeMismatch
+from .blocks import Apart, Family, Weight, family_of, within
+from .errors import BadBlockText, RackError, ShapeMismatch
 from .key_map import KeyMap, Target
 from .lora import Lora
 from .stack import Entry
@@ -93,7 +94,7 @@ def family_in(key_map: KeyMap) -> Family:
     """The family of the model a key map is of, found once."""
     known = _FAMILIES.get(key_map)
     if known is None:
-        shapes = {**dict.fromkeys(key_map.packed, ()), **key_map.shapes}
+        shapes = {**key_map.packed, **key_map.shapes}
         known = _FAMILIES[key_map] = family_of(shapes)
     return known
 
@@ -169,14 +170,28 @@ class _Run:
     down: Tensor
     parts: tuple[tuple[int, int, float], ...]  # index of the LoRA in the stack, rank, alpha / rank
 
-    def at(self, strengths: Sequence[float | None]) -> Step | None:
-        if all(strengths[index] is None for index, _, _ in self.parts):
-            return None
+    def at(self, strengths: Sequence[Weight | None]) -> Iterator[Step]:
+        mine = [_within(strengths[index], self.target) for index, _, _ in self.parts]
+        apart = next((strength for strength in mine if isinstance(strength, Apart)), None)
+        if apart is None:
+            if any(strength is not None for strength in mine):
+                yield Step(self.target, self._scaled(mine), 1.0)
+            return
+        for number, (place, _) in enumerate(apart.parts):
+            run = self._scaled([_number(strength, number) for strength in mine])
+            if run.scales.any():
+                target = self.target.part(place)
+                if target is not None:
+                    yield Step(target, run.part(*place), 1.0)
+                else:
+                    yield Step(self.target, InParts(run, ((*place, 1.0),)), 1.0)
+
+    def _scaled(self, strengths: Sequence[Weight | None]) -> LowRankRun:
         numbers: list[float] = []
-        for index, rank, scale in self.parts:
-            numbers += [(strengths[index] or 0.0) * scale] * rank
-        scales = torch.tensor(numbers, dtype=torch.float32)
-        return Step(self.target, LowRankRun(self.up, self.down, scales), 1.0)
+        for strength, (_, rank, scale) in zip(strengths, self.parts, strict=True):
+            assert not isinstance(strength, Apart)
+            numbers += [(strength or 0.0) * scale] * rank
+        return LowRankRun(self.up, self.down, torch.tensor(numbers, dtype=torch.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +202,40 @@ class _Single:
     index: int  # of the LoRA in the stack
     adapter: Adapter | Foreign
 
-    def at(self, strengths: Sequence[float | None]) -> Step | ForeignStep | None:
-        strength = strengths[self.index]
-        if strength is None:
-            return None
-        if isinstance(self.adapter, Foreign):
-            return ForeignStep(self.target, self.adapter, strength)
-        return Step(self.target, self.adapter, strength)
+    def at(self, strengths: Sequence[Weight | None]) -> Iterator[Step | ForeignStep]:
+        strength = _within(strengths[self.index], self.target)
+        if isinstance(strength, Apart):
+            yield Step(self.target, in_parts(self.target, self.adapter, strength), 1.0)
+        elif strength is not None and isinstance(self.adapter, Foreign):
+            yield ForeignStep(self.target, self.adapter, strength)
+        elif strength is not None and not isinstance(self.adapter, Foreign):
+            yield Step(self.target, self.adapter, strength)
+
+
+def in_parts(target: Target, adapter: Adapter | Foreign, strength: Apart) -> InParts:
+    """An adapter at a strength of its own in each part of its weight; where that is 0 it is left out.
+
+    Raises RackError for the two kinds that are only known as a whole.
+    """
+    if isinstance(adapter, Foreign | Padded):
+        why = "makes it larger" if isinstance(adapter, Padded) else "is only known to ComfyUI's own adapters"
+        raise RackError(
+            f"the parts of {target.key} cannot be weighted apart for a LoRA that {why}. "
+            "Give its elements one weight, such as qkv for q, k and v"
+        )
+    return InParts(adapter, tuple((*place, number) for place, number in strength.parts if number))
+
+
+def _within(strength: Weight | None, target: Target) -> Weight | None:
+    """The strength in a slice; None where it is left out there."""
+    if not isinstance(strength, Apart):
+        return strength
+    return within(strength, target.offset) or None
+
+
+def _number(strength: Weight | None, part: int) -> Weight | None:
+    """The strength in one of the parts."""
+    return strength.parts[part][1] if isinstance(strength, Apart) else strength
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +253,7 @@ class Fused:
         return sum(run.up.nbytes + run.down.nbytes for run in runs if len(run.parts) > 1)
 
     def at(
-        self, strengths: Sequence[float], weights: Sequence[Mapping[str, float] | None] = ()
+        self, strengths: Sequence[float], weights: Sequence[Mapping[str, Weight] | None] = ()
     ) -> dict[str, list[Step | ForeignStep]]:
         """The steps of every model key in order, for one strength per LoRA of the stack.
 
@@ -221,11 +263,11 @@ class Fused:
         weighted = [(index, by_key) for index, by_key in enumerate(weights) if by_key is not None]
         found: dict[str, list[Step | ForeignStep]] = {}
         for key, steps in self.steps.items():
-            here: list[float | None] = list(strengths)
+            here: list[Weight | None] = list(strengths)
             for index, by_key in weighted:
                 weight = by_key[key]
-                here[index] = strengths[index] * weight if weight else None
-            made = [step for one in steps if (step := one.at(here)) is not None]
+                here[index] = weight * strengths[index] if weight else None
+            made = [step for one in steps for step in one.at(here)]
             if made:
                 found[key] = made
         return found

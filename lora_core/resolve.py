@@ -43,6 +43,11 @@ def named(name: str, available: Sequence[str]) -> list[str]:
 
 def nearest(name: str, available: Sequence[str]) -> list[str]:
     """Names that may have been meant, the likeliest first."""
+    return [*_nearest_of(name, tuple(available))]
+
+
+@lru_cache(maxsize=64)  # a missing name is asked for with every queue, and thousands take their time
+def _nearest_of(name: str, available: tuple[str, ...]) -> tuple[str, ...]:
     by_stem: dict[str, list[str]] = {}
     extensions: set[str] = set()
     for other in available:
@@ -53,7 +58,7 @@ def nearest(name: str, available: Sequence[str]) -> list[str]:
     stem, extension = posixpath.splitext(last)
     wanted = stem if extension in extensions else last  # "v1.5" has no extension
     close = difflib.get_close_matches(wanted.lower(), by_stem, n=_NEAREST, cutoff=0.6)
-    return [name for key in close for name in by_stem[key]][:_NEAREST]
+    return tuple([name for key in close for name in by_stem[key]][:_NEAREST])
 
 
 def file_name(name: str) -> str:

@@ -79,6 +79,11 @@ def trigger_words(path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
     return _Beside(path, metadata, Probe(path.parent)).trigger_words()
 
 
+def page_beside(path: Path) -> str:
+    """Where a LoRA came from, by the files beside its place; it need not lie there any more."""
+    return _first_text(model.page for model in _Beside(path, {}, Probe(path.parent)).models)
+
+
 def names_beside(path: Path, listing: Listing) -> tuple[str, ...]:
     """The files of a folder that `about` looks at for one LoRA."""
     stem = path.name.removesuffix(path.suffix)
@@ -102,10 +107,10 @@ class _Beside:
         self._rgthree = self._json(path.name + _RGTHREE)
         self._civitai = self._json(self._stem + _ENDINGS["civitai"])
         self._matrix = self._json(self._stem + _ENDINGS["matrix"])
-        self._models = [*self._read_models()]
+        self.models = [*self._read_models()]
 
     def about(self, preview: str) -> About:
-        models = self._models
+        models = self.models
         tips = self._usage_tips()
         return About(
             trigger_words=self.trigger_words(),
@@ -151,7 +156,7 @@ class _Beside:
 
     def trigger_words(self) -> tuple[str, ...]:
         """The best source's words, each once."""
-        by_manager, by_rgthree, by_helper, *others = self._models
+        by_manager, by_rgthree, by_helper, *others = self.models
         sources = [
             self._a1111.get("activation text"),
             self._manager.get("trainedWords"),

@@ -80,3 +80,8 @@ class Stack:
     def active(self) -> tuple[Entry, ...]:
         """The entries that change anything."""
         return tuple(entry for entry in self.entries if entry.is_active)
+
+    @property
+    def idle(self) -> tuple[Entry, ...]:
+        """The entries that change nothing: switched off, or at 0."""
+        return tuple(entry for entry in self.entries if not entry.is_active)

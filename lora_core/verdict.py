@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .blocks import Family
+from .blocks import Family, within
 from .blocks.listing import ranges
 from .cache import CacheUse
 from .errors import NotALora, NothingMatches, OtherFamily
@@ -209,6 +209,15 @@ class Verdict:
         return tuple(name for name in self.unmatched if self.clip is not None or not is_text_encoder(name))
 
     @property
+    def _missing_elements(self) -> frozenset[str]:
+        """Weights of elements that nothing connected has, as far as that is known."""
+        families = [part.family for part in self.parts]
+        if self.entry.blocks.is_neutral or self.model is None or None in families:
+            return frozenset()
+        missing = (self.entry.blocks.missing(family) for family in families if family is not None)
+        return frozenset.intersection(*missing)
+
+    @property
     def _unknown_keys(self) -> list[str]:
         return [key for key in self.lora.unknown_keys if key not in self.foreign_keys]
 
@@ -221,6 +230,8 @@ class Verdict:
         blocks = [ranges(part.blocks) for part in self.parts if part.blocks]
         if blocks:
             yield f"blocks: {'; '.join(blocks)}"
+        if missing := self._missing_elements:
+            yield f"nothing in the {self._connected} is meant by {', '.join(sorted(missing))}"
         if self._unknown_keys:
             yield f"not a LoRA's: {_count(self._unknown_keys, 'key')}, such as {self._unknown_keys[0]}"
         yield from self.lora.notes
@@ -263,9 +274,9 @@ def _has_weight(entry: Entry, part: Part) -> bool:
     """Whether block weights leave anything of an entry in a part."""
     if entry.blocks.is_neutral or part.family is None:
         return True
-    at = entry.blocks.at(part.family)
+    weights = entry.blocks.by_key(part.family)
     targets = (*part.match.layers.values(), *part.match.foreign)
-    return any(at(part.family.place(target.key)) for target in targets)
+    return any(within(weights[target.key], target.offset) for target in targets)
 
 
 def _named_kind(kind: str, ranks: Counter[int | None], with_count: bool) -> str:
@@ -282,8 +293,7 @@ def idle(entry: Entry) -> str:
         return ""
     if entry.is_active:
         return f"{entry.name}: never on, it starts and stops at {entry.start:g}"
-    reason = "its strength is 0" if entry.enabled else "it is switched off"
-    return f"{entry.name}: does nothing: {reason}"
+    return f"{entry.name}: {'at 0' if entry.enabled else 'off'}"
 
 
 def absent(entry: Entry, problem: Exception) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from ..lora_core.blocks import read_block_weights
@@ -52,36 +54,71 @@ def blocks(multiline: bool = False) -> tuple[str, dict[str, Any]]:
 def entry(
     lora_name: str, strength_model: float, strength_clip: float, blocks: str, start: float, stop: float
 ) -> Entry:
-    """The entry these inputs make. Raises BadBlockText, or RackError for a window that is none.
+    """The entry these inputs make. Raises BadBlockText, or RackError for what the host does not check."""
+    check_window(start, stop)
+    for what, value in (("strength_model", strength_model), ("strength_clip", strength_clip)):
+        if not math.isfinite(value):
+            raise RackError(f"{what} is {value}, expected a number that is not beyond all bounds")
+    weights = read_block_weights(blocks)
+    return Entry(name_of(lora_name), strength_model, strength_clip, blocks=weights, start=start, stop=stop)
 
-    The host checks the range of what is typed, not of what comes over a wire.
-    """
+
+def name_of(lora_name: object) -> str:
+    """A name as it came, typed or over a wire. Raises RackError for what is no name."""
+    if not isinstance(lora_name, str) or not lora_name.strip():
+        found = (
+            repr(lora_name) if isinstance(lora_name, str | int | float | None) else type(lora_name).__name__
+        )
+        raise RackError(f"lora_name is {found}, expected the name of a LoRA file")
+    return lora_name.strip()
+
+
+def check_window(start: float | None, stop: float | None) -> None:
+    """Raises RackError for a window that is none, as far as its ends are known."""
     for name, value in (("start", start), ("stop", stop)):
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             remedy = "Divide a step by the number of steps: step 10 of 20 is 0.5"
             raise RackError(f"{name} is {value:g}, expected a fraction of the sampling from 0 to 1. {remedy}")
-    if stop < start:
+    if start is not None and stop is not None and stop < start:
         raise RackError(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
-    weights = read_block_weights(blocks)
-    return Entry(lora_name, strength_model, strength_clip, blocks=weights, start=start, stop=stop)
+
+
+def _problem(check: Callable[[], object]) -> list[str]:
+    """What a check complains of, if anything."""
+    try:
+        check()
+    except RackError as error:
+        return [str(error)]
+    return []
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None
 
 
 class NamesOneLora:
-    """What the host asks of a node with the inputs `lora_name` and `blocks`; None means it comes by wire."""
+    """What the host asks of a node with the inputs of an entry; None means it comes by wire."""
 
     @classmethod
-    def VALIDATE_INPUTS(cls, lora_name: str | None, blocks: str | None = "") -> bool | str:
-        """True, or what is wrong with the name and the block weights.
+    def VALIDATE_INPUTS(
+        cls,
+        lora_name: str | None,
+        blocks: str | None = "",
+        start: float | None = 0.0,
+        stop: float | None = 1.0,
+    ) -> bool | str:
+        """True, or what is wrong with the name, the block weights and the window.
 
-        Takes the place of the host's own combo check, which knows neither the other path separator nor stems.
+        Takes the place of the host's own checks, which know neither the other path separator nor stems, nor
+        that a window may be the wrong way round.
         """
         problems: list[str] = []
-        for judge, value in ((host.check, lora_name), (read_block_weights, blocks)):
-            try:
-                if value is not None:
-                    judge(value)
-            except RackError as error:
-                problems.append(str(error))
+        if lora_name is not None:
+            problems += _problem(lambda: host.check(name_of(lora_name)))
+        # What is of another type than the input's, the host has refused by itself.
+        if isinstance(blocks, str):
+            problems += _problem(lambda: read_block_weights(blocks))
+        problems += _problem(lambda: check_window(*(_number(value) for value in (start, stop))))
         return "\n".join(problems) or True
 
     @classmethod

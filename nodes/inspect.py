@@ -42,8 +42,9 @@ class LoraRackInspect(inputs.NamesOneLora):
         }
 
     def inspect(self, lora_name: str, model: Any = None, clip: Any = None) -> dict[str, Any]:
-        found = host.inspect_lora(lora_name, model, clip)
-        words = host.words_of(lora_name)
+        name = inputs.name_of(lora_name)
+        found = host.inspect_lora(name, model, clip)
+        words = host.words_of(name)
         report = describe(found.verdict, found.spectrum, words)
         title = PurePosixPath(found.verdict.entry.name.replace("\\", "/")).name
         chart = energy_chart(found.spectrum, title)

@@ -54,4 +54,4 @@ class LoraRackLoad(inputs.NamesOneLora):
     ) -> tuple[Any, Any, str]:
         entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
         applied = host.apply_stack(model, clip, [entry])
-        return applied.model, applied.clip, host.words_of(lora_name)
+        return applied.model, applied.clip, host.words_of(entry)

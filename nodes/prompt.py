@@ -53,7 +53,8 @@ class LoraRackPrompt:
     @classmethod
     def VALIDATE_INPUTS(cls, text: str | None) -> bool | str:
         """Every tag that is on must be readable and name one file; all bad ones are reported at once."""
-        return True if text is None else problems(scan_prompt(text).found)  # None comes over a wire
+        # What is no text comes over a wire, or the host refuses it.
+        return problems(scan_prompt(text).found) if isinstance(text, str) else True
 
     @classmethod
     def IS_CHANGED(cls, text: str | None, embeddings: bool | None = False, **_: Any) -> str:
@@ -66,4 +67,5 @@ class LoraRackPrompt:
     ) -> tuple[str, list[Any]]:
         prompt = read_prompt(text)
         words = prefix_embeddings(prompt.text, host.embedding_names()) if embeddings else prompt.text
-        return words, to_wire(host.resolve_active(prompt.stack.entries), stack)
+        entries = host.resolve_active(prompt.stack.entries)
+        return words, to_wire([*entries, *prompt.stack.idle], stack)

@@ -13,11 +13,11 @@ from . import host
 def problems(found: Scan) -> bool | str:
     """True, or every mistake and every name that does not mean one file, in the order of the text.
 
-    Rows that are switched off may name what is not here.
+    Rows that are off or at 0 may name what is not here.
     """
     bad = [(error.line, error.column, str(error)) for error in found.errors]
     for tag in found.tags:
-        if not tag.entry.enabled:
+        if not tag.entry.is_active:
             continue
         try:
             host.check(tag.entry)

@@ -96,8 +96,8 @@ class LoraRackSliderPreview:
         try:
             _check_slider(slider, lora_name)
             if lora_name not in (None, AUTO):
-                host.check(lora_name)
-            if values is not None:
+                host.check(inputs.name_of(lora_name))
+            if isinstance(values, str):  # what else there may be, the host refuses
                 read_values(values)
         except BadSweepText as error:
             return f"values: {error}"

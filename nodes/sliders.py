@@ -20,7 +20,9 @@ def slider_lora(what: str) -> tuple[list[str], dict[str, Any]]:
 
 def slider_name(slider: str, lora_name: str, model: Any = None) -> str:
     """The file of a slider, as the host spells it. Raises UnresolvedLora."""
-    return host.find_slider(slider, model) if lora_name == AUTO else host.resolve_name(lora_name)
+    if lora_name == AUTO:
+        return host.find_slider(slider, model)
+    return host.resolve_name(inputs.name_of(lora_name))
 
 
 def slider_files(slider: str, lora_name: str | None) -> list[str]:

@@ -9,7 +9,7 @@ from ..lora_core.grammar import parse, scan
 from ..lora_core.modes import MODES
 from . import host, inputs
 from .rows import problems, words_of
-from .stack_type import from_wire, to_wire
+from .stack_type import from_wire, idle_in, to_wire
 
 
 class LoraRackAdd(inputs.NamesOneLora):
@@ -83,7 +83,7 @@ class LoraRackStack:
     @classmethod
     def VALIDATE_INPUTS(cls, text: str | None) -> bool | str:
         """Every row that is on must be readable and name one file; all bad rows are reported at once."""
-        if text is None:  # comes over a wire
+        if not isinstance(text, str):  # comes over a wire, or the host refuses it
             return True
         return problems(scan(text))
 
@@ -92,8 +92,9 @@ class LoraRackStack:
         return host.fingerprint(parse(text or "").active)
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
-        entries = host.resolve_active(parse(text).entries)
-        return to_wire(entries, stack), words_of(entries)
+        rows = parse(text)
+        entries = host.resolve_active(rows.entries)
+        return to_wire([*entries, *rows.idle], stack), words_of(entries)
 
 
 class LoraRackApply:
@@ -138,7 +139,9 @@ class LoraRackApply:
     def apply(
         self, model: Any, stack: list[Any], mismatch: str, clip: Any = None, mode: str = "auto"
     ) -> dict[str, Any]:
-        entries = host.resolve_active(from_wire(stack))
+        found = from_wire(stack)
+        idle = (*(entry for entry in found if not entry.is_active), *idle_in(stack))
+        entries = [*host.resolve_active(found), *idle]
         applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
         outputs = (applied.model, applied.clip, applied.report)
         verdicts = [verdict.as_json() for verdict in applied.verdicts]

@@ -20,10 +20,28 @@ class StackItem(tuple[str, float, float]):
         return item
 
 
-def to_wire(entries: Sequence[Entry], before: Sequence[Any] | None) -> list[Any]:
-    """The incoming stack, if any, followed by the active entries."""
-    items = [StackItem((e.name, e.strength_model, e.strength_clip), e) for e in entries if e.is_active]
-    return [*(before or ()), *items]
+class WireStack(list[Any]):
+    """The items on the wire, and beside them the entries that change nothing.
+
+    Those are only there to be named in a report: what reads the items, as every other pack does, must not be
+    told to apply them, and their files need not exist.
+    """
+
+    idle: tuple[Entry, ...] = ()
+
+
+def to_wire(entries: Iterable[Entry], before: Sequence[Any] | None) -> WireStack:
+    """The incoming stack, if any, followed by these entries."""
+    found = [*entries]
+    items = [StackItem((e.name, e.strength_model, e.strength_clip), e) for e in found if e.is_active]
+    made = WireStack([*(before or ()), *items])
+    made.idle = (*idle_in(before or ()), *(e for e in found if not e.is_active))
+    return made
+
+
+def idle_in(stack: Sequence[Any]) -> tuple[Entry, ...]:
+    """The entries of a stack of ours that are off or at 0; another pack's node forgets them."""
+    return stack.idle if isinstance(stack, WireStack) else ()
 
 
 def from_wire(stack: Sequence[Any]) -> list[Entry]:

@@ -63,7 +63,7 @@ class LoraRackSweep:
     @classmethod
     def VALIDATE_INPUTS(cls, axes: str | None) -> bool | str:
         """True, or what is wrong with the axes, the names included."""
-        if axes is None:  # comes over a wire
+        if not isinstance(axes, str):  # comes over a wire, or the host refuses it
             return True
         try:
             for axis in read_axes(axes):

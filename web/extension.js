@@ -14,6 +14,7 @@ import { mountScrubber } from "./scrubber/mount.js";
 import { Server } from "./server.js";
 
 /** @typedef {import("../../scripts/app.js").LGraphNode} LGraphNode @typedef {import("../../scripts/app.js").Widget} Widget */
+/** @typedef {import("./parts/node.js").Keeper} Keeper */
 
 const STACK_NODE = "LoraRackStack";
 const BLOCKS_NODE = "LoraRackBlocks";
@@ -29,6 +30,8 @@ const TURNABLE = ["LoraRackApply", "LoraRackLoad", "LoraRackStack", "LoraRackAdd
 
 /** @type {WeakMap<LGraphNode, RackEditor>} */
 const racks = new WeakMap();
+/** @type {WeakMap<Widget, Keeper>} */
+const keepers = new WeakMap();
 
 const server = new Server((path, options) => api.fetchApi(path, options), (path) => api.apiURL(path));
 
@@ -38,6 +41,10 @@ const movingIn = new MovingIn(server, {
   look: openGraph,
   load: loadAsOneStep,
   say: (severity, summary, detail) => app.extensionManager?.toast.add({ severity, summary, detail, life: 6000 }),
+});
+
+api.addEventListener("reconnected", () => {
+  for (const keeper of allKeepers()) keeper.retry();
 });
 
 app.registerExtension({
@@ -96,10 +103,11 @@ function mountRack(node) {
  * Make the editor the keeper of the widget's value. The host reads and writes it through these two functions,
  * whoever asks: a workflow, an undo, a subgraph's promoted widget, another extension.
  *
- * @param {{text: string, setText(text: string): void, settled(): Promise<void>}} editor
+ * @param {Keeper} editor
  * @param {Widget} text
  */
 function keepTextIn(editor, text) {
+  keepers.set(text, editor);
   const { setValue } = text.options;
   editor.setText(String(text.value));
   text.options.getValue = () => editor.text;
@@ -143,20 +151,32 @@ function movingItems(node) {
   const type = node.comfyClass ?? "";
   const target = type.startsWith(OURS) ? "loaders" : "rack";
   if (target === "rack" ? !/lora/i.test(type) : !TURNABLE.includes(type)) return [];
-  const selected = openGraph().nodes;
-  const nodes = selected.includes(String(node.id)) ? selected : [String(node.id)];
+  const nodes = selected().includes(String(node.id)) ? selected() : [String(node.id)];
   const content = target === "rack" ? MOVING.toRack : MOVING.toLoaders;
   return [{ content, callback: () => void movingIn.turnInto(target, nodes) }];
 }
 
-/** The graph as it would be saved, and what is selected in the part of it that is open. */
-function openGraph() {
+/** Who keeps a text in the workflow, subgraphs included. */
+function allKeepers() {
+  const root = app.rootGraph ?? app.graph;
+  const graphs = [root, ...(root.subgraphs?.values() ?? [])];
+  const widgets = graphs.flatMap((graph) => graph.nodes.flatMap((node) => node.widgets ?? []));
+  return widgets.flatMap((widget) => keepers.get(widget) ?? []);
+}
+
+/** The ids of the nodes that are selected in the part of the workflow that is open. */
+const selected = () => Object.keys(app.canvas.selected_nodes ?? {});
+
+/** The graph as it would be saved, all edits in it, and which part of which workflow is open. */
+async function openGraph() {
+  await Promise.all(allKeepers().map((keeper) => keeper.settled()));
   const root = app.rootGraph ?? app.graph;
   const open = app.canvas.graph;
   return {
     workflow: root.serialize(),
-    nodes: Object.keys(app.canvas.selected_nodes ?? {}),
+    nodes: selected(),
     subgraph: open && open !== root ? String(open.id) : "",
+    tab: app.extensionManager?.workflow?.activeWorkflow,
   };
 }
 
@@ -244,10 +264,18 @@ function handOnVerdicts(node) {
   const { onExecuted } = node;
   node.onExecuted = function (output) {
     onExecuted?.call(this, output);
-    let verdicts = output?.lora_rack;
-    if (!Array.isArray(verdicts)) return;
-    for (const editor of racksBefore(node)) verdicts = editor.judge(verdicts);
+    const verdicts = output?.lora_rack;
+    if (Array.isArray(verdicts)) void judgeAll(racksBefore(node), verdicts);
   };
+}
+
+/** @param {RackEditor[]} editors @param {import("./rack/editor.js").Verdict[]} verdicts */
+async function judgeAll(editors, verdicts) {
+  let left = verdicts;
+  for (const editor of editors) {
+    await editor.known(); // which rows a verdict is of shows by their files
+    left = editor.judge(left);
+  }
 }
 
 /**

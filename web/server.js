@@ -1,5 +1,7 @@
 // The questions the page asks the server (nodes/routes.py). It reads and writes no stack text by itself.
 
+import { TEXTS } from "./texts.js";
+
 /**
  * @typedef {object} Card what is known of one LoRA file
  * @property {string} name
@@ -63,6 +65,19 @@ export class ServerError extends Error {
     super(problem.message);
     this.problem = problem;
   }
+}
+
+/** The type of the problem that there was no answer at all. */
+export const SILENT = "Silent";
+
+/**
+ * Why a question failed.
+ *
+ * @param {unknown} error
+ * @returns {Problem}
+ */
+export function problemOf(error) {
+  return error instanceof ServerError ? error.problem : { type: SILENT, message: TEXTS.serverSilent };
 }
 
 export class Server {

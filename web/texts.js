@@ -10,7 +10,7 @@ export const TEXTS = localised("rack", {
   wired: "The text comes over a wire.",
   showText: "Show as text",
   stackText: "The stack as text, one LoRA a line",
-  serverSilent: "The server does not answer, so the last change is not in the text yet.",
+  serverSilent: "The server does not answer.",
   tryAgain: "Try again",
   goThere: "Show the place",
   nothingInPaste: "There are no LoRA tags in what was pasted.",

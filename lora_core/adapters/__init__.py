@@ -9,49 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
-import torch
-from torch import Tensor
-
-from . import dora, full, glora, ia3, loha, lokr, low_rank, oft, padded
+from . import dora, full, glora, ia3, in_parts, loha, lokr, low_rank, oft, padded
+from .adapter import Adapter as Adapter
 from .change import Reorder as Reorder
 from .roles import BadTensors, Roles
-
-
-class Adapter(Protocol):
-    """One layer of a LoRA file, in one formula."""
-
-    # Whether the result depends on the weight it meets, so that its place in a stack matters.
-    needs_weight: ClassVar[bool]
-    # Where the trainer's library and the host disagree, in a sentence for the report; else empty.
-    unlike_host: ClassVar[str]
-
-    @property
-    def kind(self) -> str:
-        """For the report."""
-        ...
-
-    @property
-    def rank(self) -> int | None:
-        """The rank of the factors, or None where the formula has none."""
-        ...
-
-    @property
-    def change_shape(self) -> tuple[int, int] | None:
-        """(out, in · kernel) of the change, or None where `fits` alone can tell."""
-        ...
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        """Whether `apply` takes a weight of this shape."""
-        ...
-
-    def apply(
-        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
-    ) -> Tensor:
-        """Change `weight` (out, in, *kernel) in place, computing in `dtype`, and return it."""
-        ...
-
 
 FORMULAS: tuple[Callable[[Roles], tuple[Any, set[str]] | None], ...] = (
     full.value_from_roles,
@@ -82,6 +45,7 @@ _CLASSES: Mapping[str, Callable[..., Adapter]] = {
         full.SetWeight,
         dora.DoRA,
         dora.PeftDoRA,
+        in_parts.InParts,
     )
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import ClassVar
 
@@ -46,6 +46,12 @@ class LowRank:
     def fits(self, shape: tuple[int, ...]) -> bool:
         return matrix_shape(shape) == self.change_shape
 
+    def part(self, dimension: int, start: int, length: int) -> LowRank:
+        """The factors of some rows (dimension 0) or inputs (1) of the change, in the same memory."""
+        if dimension == 0:
+            return replace(self, up=self.up.narrow(0, start, length))
+        return replace(self, down=self.down.narrow(1, start, length))
+
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
@@ -81,6 +87,12 @@ class LowRankRun:
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return matrix_shape(shape) == self.change_shape
+
+    def part(self, dimension: int, start: int, length: int) -> LowRankRun:
+        """The factors of some rows (dimension 0) or columns (1) of a matrix's change, in the same memory."""
+        if dimension == 0:
+            return replace(self, up=self.up.narrow(0, start, length))
+        return replace(self, down=self.down.narrow(1, start, length))
 
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None

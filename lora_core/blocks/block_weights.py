@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ..errors import BadBlockText
+from .apart import Weight, together
 from .block_text import EVERYTHING, BlockText, Term, read_block_text
 from .families import OTHER, Family, Place
 from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
@@ -41,9 +42,15 @@ class BlockWeights:
         """
         return _resolve(self, family)
 
-    def by_key(self, family: Family) -> Mapping[str, float]:
-        """The same by the keys of the model, each looked up once. Raises BadBlockText."""
+    def by_key(self, family: Family) -> Mapping[str, Weight]:
+        """The same by the keys of the model, each looked up once; one number for each part of a weight that
+        is several in one, where they differ. Raises BadBlockText.
+        """
         return _by_key(self, family)
+
+    def missing(self, family: Family) -> frozenset[str]:
+        """The element weights that are for nothing in a model, as they are written."""
+        return _missing(self, family)
 
 
 NEUTRAL = BlockWeights()
@@ -84,12 +91,21 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
     return at
 
 
+@lru_cache(maxsize=256)
+def _missing(weights: BlockWeights, family: Family) -> frozenset[str]:
+    terms = (*read_block_text(weights.blocks).terms, *read_block_text(weights.elements, "elements").terms)
+    of_elements = [term for term in terms if term.selection.elements]
+    return frozenset(
+        str(term) for term in of_elements if not any(_holds(term, p, family.rank) for p in family.places)
+    )
+
+
 def _in_order(terms: Sequence[Term]) -> list[Term]:
     """Blocks first, then elements, else as they are."""
     return sorted(terms, key=lambda term: bool(term.selection.elements))
 
 
-class _KeyWeights(dict[str, float]):
+class _KeyWeights(dict[str, Weight]):
     """Model key → weight, found when first asked for."""
 
     def __init__(self, at: At, family: Family) -> None:
@@ -97,25 +113,33 @@ class _KeyWeights(dict[str, float]):
         self._at = at
         self._family = family
 
-    def __missing__(self, key: str) -> float:
-        weight = self[key] = self._at(self._family.place(key))
+    def __missing__(self, key: str) -> Weight:
+        parts = self._family.parts(key)
+        if parts:
+            weight = together((part.slice, self._at(part.place)) for part in parts)
+        else:
+            weight = self._at(self._family.place(key))
+        self[key] = weight
         return weight
 
 
 @lru_cache(maxsize=256)
-def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, float]:
+def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, Weight]:
     return _KeyWeights(weights.at(family), family)
 
 
 def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
-    block = read_id(place.block) or BlockId(place.block)
     weight = 1.0
     for term in terms:
-        if holds_block(term.selection.blocks, block, rank) and (
-            not term.selection.elements or holds_element(term.selection.elements, place.element)
-        ):
+        if _holds(term, place, rank):
             weight = term.value
     return weight
+
+
+def _holds(term: Term, place: Place, rank: Rank) -> bool:
+    block = read_id(place.block) or BlockId(place.block)
+    blocks, elements = term.selection.blocks, term.selection.elements
+    return holds_block(blocks, block, rank) and (not elements or holds_element(elements, place.element))
 
 
 def _vector_terms(text: BlockText, family: Family) -> list[Term]:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from .data import table
 
 OTHER = "other"
 
 
+def bare(path: str) -> str:
+    """A key without its last part, which only says that it is a weight or a bias."""
+    return re.sub(r"\.(?:weight|bias)$", "", path)
+
+
 def element_of(path: str) -> str:
     """The element of a model key, given without the model's prefix; `other` where nothing is known."""
-    path = re.sub(r"\.(?:weight|bias)$", "", path)
+    path = bare(path)
     inside, parts = _patterns()
     words: list[str] = []
     position = 0
@@ -33,11 +39,46 @@ def element_of(path: str) -> str:
     return ".".join(kept) or OTHER
 
 
+class Part(NamedTuple):
+    """Some rows (along 0) or columns (along 1) of a weight, and the words that tell them from the others."""
+
+    along: int
+    start: int
+    length: int
+    words: str
+
+
+def parts_of(path: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
+    """The parts of a weight, (out, in), that is several in one; empty for any other."""
+    row = next((row for pattern, row in _fused() if pattern.search(path)), None)
+    if row is None or len(shape) != 2:
+        return ()
+    along, parts = row["along"], row["parts"]
+    known = {"out": shape[0], "in": shape[1]}
+    shares = [size for _, size in parts if size == "rest"]
+    share, left = divmod(shape[along] - sum(known.get(size, 0) for _, size in parts), len(shares))
+    if share <= 0 or left:
+        return ()
+    found: list[Part] = []
+    start = 0
+    for meaning, size in parts:
+        found.append(Part(along, start, known.get(size, share), meaning))
+        start += found[-1].length
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _fused() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
+    return [(re.compile(rf"(?:^|\.)(?:{row['keys']})$"), row) for row in table("elements")["fused"]]
+
+
 @lru_cache(maxsize=1)
 def words() -> frozenset[str]:
     """Every word an element can have, the text encoders' names among them."""
     rows = [*table("elements")["inside"], *table("elements")["parts"]]
-    known = {word for _, meaning in rows for word in meaning.split(".")}
+    meanings = [meaning for _, meaning in rows]
+    meanings += [meaning for row in table("elements")["fused"] for meaning, _ in row["parts"]]
+    known = {word for meaning in meanings for word in meaning.split(".")}
     return frozenset(known | set(table("elements")["encoders"]) | {OTHER})
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from ..key_maps.families import Family as Known
 from ..key_maps.families import describe, find_family
+from .apart import Slice
 from .data import table
-from .elements import element_of
+from .elements import bare, element_of, parts_of
 from .generic import find_blocks
 from .ids import BlockId, is_of_text_encoder, read_id
 
@@ -27,6 +28,13 @@ class Place(NamedTuple):
 
     block: str
     element: str
+
+
+class Part(NamedTuple):
+    """A part of a weight that is several in one, such as q, k and v above each other."""
+
+    slice: Slice
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ class Family:
     is_text_encoder: bool = False
     prefix: str = ""  # of every key that is in a block
     present: tuple[str, ...] = ()
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)  # of its weights, by key
     _places: dict[str, Place] = field(default_factory=dict, repr=False)
     _ranks: dict[str, int] = field(default_factory=dict, repr=False)
 
@@ -66,6 +75,29 @@ class Family:
         if known is None:
             known = self._places[key] = self._find(key)
         return known
+
+    def parts(self, key: str) -> tuple[Part, ...]:
+        """What a weight or bias is several of in one; empty where it is one, or its shape is not known.
+
+        How an unknown model lays them out nobody can tell.
+        """
+        weight = f"{bare(key)}.weight"
+        shape = self.shapes.get(weight, ())
+        if self.name == "generic" or not shape or not key.startswith(self.prefix):
+            return ()
+        block, element = self.place(key)
+        found = parts_of(bare(key[len(self.prefix) :]), shape)
+        return tuple(
+            Part((part.along, part.start, part.length), Place(block, f"{element}.{part.words}"))
+            for part in found
+            if part.along == 0 or key == weight  # a bias has no columns
+        )
+
+    @cached_property
+    def places(self) -> frozenset[Place]:
+        """Every place a weight of the model has, or a part of it; empty where its weights are not known."""
+        parts = (part.place for key in self.shapes for part in self.parts(key))
+        return frozenset((*map(self.place, self.shapes), *parts))
 
     def blocks(self, keys: Iterable[str]) -> tuple[str, ...]:
         """The ids of the blocks that `keys` are in, in the model's order."""
@@ -116,7 +148,7 @@ def family_of(shapes: Mapping[str, tuple[int, ...]]) -> Family:
         name, title = ("text_encoder", "text encoder") if is_text_encoder else ("generic", "unknown model")
         rules = _rules("text_encoders") if is_text_encoder else _generic_rules(bare)
     family = Family(name, title, rules, is_text_encoder, prefix)
-    return Family(name, title, rules, is_text_encoder, prefix, family.blocks(shapes))
+    return Family(name, title, rules, is_text_encoder, prefix, family.blocks(shapes), shapes)
 
 
 def family_without_model(known: Known | None, title: str, keys: Iterable[str]) -> Family:

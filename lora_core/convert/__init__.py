@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import BadWorkflow
+from .checking import check_editor
 from .chosen import EVERY, Chosen
 from .editor_format import levels
 from .graph import Graph
@@ -71,7 +72,7 @@ def convert_back(workflow: Any, name_of: NameOf, chosen: Chosen = EVERY) -> Conv
 
 def _graphs(workflow: Any) -> Iterable[Graph]:
     if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
-        _check_editor(workflow)
+        check_editor(workflow)
         return levels(workflow)
     prompt = workflow.get("prompt", workflow) if isinstance(workflow, dict) else None
     if not isinstance(prompt, dict) or not prompt or not all(map(_is_prompt_node, prompt.values())):
@@ -85,26 +86,6 @@ def _graphs(workflow: Any) -> Iterable[Graph]:
 def _is_prompt_node(node: Any) -> bool:
     is_node = isinstance(node, dict) and isinstance(node.get("class_type"), str)
     return is_node and isinstance(node.get("inputs"), dict)
-
-
-def _check_editor(workflow: dict[str, Any]) -> None:
-    """Raises BadWorkflow for a node without id or type, and for a wire that ends nowhere."""
-    subgraphs = (workflow.get("definitions") or {}).get("subgraphs", [])
-    for level in [workflow, *subgraphs]:
-        nodes = {}
-        for node in level.get("nodes", ()):
-            if not isinstance(node, dict) or "id" not in node or "type" not in node:
-                raise BadWorkflow(f"this workflow has a node without id or type: {str(node)[:80]}")
-            nodes[str(node["id"])] = node
-        for link in level.get("links") or ():
-            if isinstance(link, dict):
-                ends = (link.get("origin_id"), link.get("target_id"))
-            elif isinstance(link, list) and len(link) >= 5:
-                ends = (link[1], link[3])
-            else:
-                raise BadWorkflow(f"this workflow has a wire of an unknown form: {str(link)[:80]}")
-            if lost := [end for end in ends if str(end) not in nodes and end not in (-10, -20)]:
-                raise BadWorkflow(f"this workflow has a wire to node {lost[0]}, which is not in it")
 
 
 def _where(place: str) -> str:

@@ -23,13 +23,13 @@ _ROW, _GAP = 52, 60  # px of a line where the page shows it as a row, and betwee
 
 def levels(workflow: Json) -> Iterator[EditorGraph]:
     """The workflow and each of its subgraphs, their new nodes and wires numbered apart."""
-    subgraphs: list[Json] = workflow.get("definitions", {}).get("subgraphs", [])
+    subgraphs: list[Json] = (workflow.get("definitions") or {}).get("subgraphs") or []
     every = [workflow, *subgraphs]
     nodes = [node for level in every for node in level.get("nodes", [])]
     numbers = count(1 + max((int(node["id"]) for node in nodes if str(node["id"]).isdecimal()), default=0))
     shown: dict[str, dict[str, set[str]]] = {}
     for node in nodes:
-        for inner, name, *_ in (node.get("properties") or {}).get("proxyWidgets", []):
+        for inner, name, *_ in (node.get("properties") or {}).get("proxyWidgets") or []:
             shown.setdefault(str(node["type"]), {}).setdefault(str(inner), set()).add(str(name))
     yield EditorGraph(workflow, numbers, {}, "")
     for subgraph in subgraphs:
@@ -125,7 +125,7 @@ class EditorGraph(Graph):
     def rewire(self, old: Source, new: Source, only: Sequence[Reader] | None = None) -> None:
         for link in self._links_of(old):
             if only is None or self._reader(link) in only:
-                self._wires_of(old).remove(link["id"])
+                _take(self._wires_of(old), link["id"])
                 self._wires_of(new).append(link["id"])
                 link["origin_id"], link["origin_slot"] = self._id(new.node), new.slot
         self._store()
@@ -136,8 +136,8 @@ class EditorGraph(Graph):
             # Older editors list a widget among the inputs only once it is connected.
             socket = {"name": name, "type": "STRING", "link": None, "widget": {"name": name}}
             self._nodes[node].setdefault("inputs", []).append(socket)
-        if socket.get("link") is not None:
-            self._drop(self._links[socket["link"]])
+        if (link := self._links.get(socket["link"])) is not None:
+            self._drop(link)
         self.connect(source, node, name)
 
     def remove(self, node: str) -> None:
@@ -181,16 +181,16 @@ class EditorGraph(Graph):
 
     def _drop(self, link: Json) -> None:
         number = link["id"]
-        self._wires_of(Source(str(link["origin_id"]), link["origin_slot"])).remove(number)
+        _take(self._wires_of(Source(str(link["origin_id"]), link["origin_slot"])), number)
         if str(link["target_id"]) == _OUTPUTS:
-            self._level["outputs"][link["target_slot"]]["linkIds"].remove(number)
+            _take(self._level["outputs"][link["target_slot"]].get("linkIds") or [], number)
         else:
             self._nodes[str(link["target_id"])]["inputs"][link["target_slot"]]["link"] = None
         del self._links[number]
         extra = self._level.get("extra") or {}
-        for reroute in [*extra.get("reroutes", []), *self._level.get("reroutes", [])]:
-            reroute["linkIds"] = [known for known in reroute.get("linkIds", []) if known != number]
-        if "linkExtensions" in extra:
+        for reroute in [*(extra.get("reroutes") or []), *(self._level.get("reroutes") or [])]:
+            reroute["linkIds"] = [known for known in reroute.get("linkIds") or [] if known != number]
+        if extra.get("linkExtensions"):
             extra["linkExtensions"] = [known for known in extra["linkExtensions"] if known["id"] != number]
         self._store()
 
@@ -204,15 +204,22 @@ class EditorGraph(Graph):
             [link[field] for field in _FIELDS] if was_list and not in_subgraph else link
             for link in self._links.values()
         ]
-        highest_node = max((node["id"] for node in self._nodes.values()), default=0)
+        numbers = (node["id"] for node in self._nodes.values())
+        highest_node = max((number for number in numbers if isinstance(number, int)), default=0)
         highest_link = max(self._links, default=0)
         for holder, node_field, link_field in (
             (level, "last_node_id", "last_link_id"),
             (level.get("state") or {}, "lastNodeId", "lastLinkId"),
         ):
             if node_field in holder:
-                holder[node_field] = max(holder[node_field], highest_node)
-                holder[link_field] = max(holder.get(link_field, 0), highest_link)
+                holder[node_field] = max(holder[node_field] or 0, highest_node)
+                holder[link_field] = max(holder.get(link_field) or 0, highest_link)
+
+
+def _take(wires: list[int], number: int) -> None:
+    """Take a wire off a stored list; some editors have left it out there."""
+    if number in wires:
+        wires.remove(number)
 
 
 def _pair(value: Any, default: tuple[float, float]) -> Sequence[float]:

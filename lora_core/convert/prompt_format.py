@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .checking import is_slot
 from .graph import Graph, NewNode, Node, Reader, Source
 
 
@@ -65,9 +66,5 @@ class PromptGraph(Graph):
 
 def _is_wire(value: Any) -> bool:
     return (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str | int)
-        and isinstance(value[1], int)
-        and not isinstance(value[1], bool)
+        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str | int) and is_slot(value[1])
     )

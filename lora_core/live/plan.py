@@ -6,9 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..adapters import Adapter
+from ..adapters.low_rank import LowRank
 from ..adapters.padded import Padded
+from ..blocks import Apart, Weight, within
 from ..key_map import Target
-from ..patch import Foreign, Match
+from ..patch import Foreign, Match, in_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Plan:
     def of(
         cls,
         matches: Sequence[Match],
-        weights: Sequence[Mapping[str, float] | None] = (),
+        weights: Sequence[Mapping[str, Weight] | None] = (),
         without: Collection[str] = (),
     ) -> Plan:
         """From the matches of a stack's entries, in order, leaving out the model keys of `without`.
@@ -52,10 +54,10 @@ class Plan:
         for entry, found in enumerate(matches):
             by_key = weights[entry] if weights else None
             for target, adapter in _changes(found):
-                number = 1.0 if by_key is None else by_key[target.key]
-                if number != 0 and target.key not in without:
+                weight = 1.0 if by_key is None else within(by_key[target.key], target.offset)
+                if weight and target.key not in without:
                     path = target.key.rpartition(".")[0]
-                    modules.setdefault(path, []).append(Part(entry, target, adapter, number))
+                    modules.setdefault(path, []).extend(_parts(entry, target, adapter, weight))
         return cls({path: tuple(sorted(parts, key=_grows)) for path, parts in modules.items()})
 
     @property
@@ -69,6 +71,20 @@ def _changes(found: Match) -> Iterator[tuple[Target, Adapter | Foreign]]:
         for adapter in found.lora.layers[layer]:
             yield target, adapter
     yield from found.foreign.items()
+
+
+def _parts(entry: int, target: Target, adapter: Adapter | Foreign, weight: Weight) -> Iterator[Part]:
+    """One part of the plan, or for a plain LoRA one for each part of the weight with a number of its own."""
+    if not isinstance(weight, Apart):
+        yield Part(entry, target, adapter, weight)
+        return
+    slices = [target.part(place) for place, _ in weight.parts] if isinstance(adapter, LowRank) else [None]
+    if not isinstance(adapter, LowRank) or None in slices:
+        yield Part(entry, target, in_parts(target, adapter, weight))
+        return
+    for slice, (place, number) in zip(slices, weight.parts, strict=True):
+        if number and slice is not None:
+            yield Part(entry, slice, adapter.part(*place), number)
 
 
 def _grows(part: Part) -> bool:

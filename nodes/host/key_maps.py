@@ -42,11 +42,22 @@ def _key_map(
         # Packed weights (NF4 and the like) do not show the shape they stand for.
         state = module.state_dict()
         shapes = {k: tuple(t.shape) for k, t in state.items() if t.is_floating_point()}
-        packed = frozenset(state.keys() - shapes.keys())
-        ours = our_names({key: shapes.get(key, ()) for key in state})
+        packed = {key: _shape_of(module, key) for key in state.keys() - shapes.keys()}
+        ours = our_names({**shapes, **packed})
         unlisted = frozenset(key for key in state if is_unlisted(module, key))
         known = _KEY_MAPS[module] = KeyMap.of({**ours, **names}, shapes, packed, unlisted)
     return known
+
+
+def _shape_of(model: torch.nn.Module, key: str) -> tuple[int, ...]:
+    """The shape a packed weight stands for, by its layer; () where that does not say."""
+    path, _, name = key.rpartition(".")
+    sizes = ("out_features", "in_features")
+    try:
+        layer = model.get_submodule(path)
+        return tuple(int(getattr(layer, size)) for size in sizes) if name == "weight" else ()
+    except AttributeError:
+        return ()
 
 
 def to_target(value: Any) -> Target:

@@ -17,7 +17,7 @@ from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
 from ...lora_core.adapters import pack
-from ...lora_core.blocks import BlockWeights
+from ...lora_core.blocks import BlockWeights, Weight
 from ...lora_core.errors import BrokenFile
 from ...lora_core.key_map import KeyMap, Target
 from ...lora_core.live import Plan, within_windows
@@ -52,12 +52,12 @@ class _Use:
     found: Match
     only: frozenset[str] | None = None  # the model keys to change, None for all
 
-    def weights(self, key_map: KeyMap) -> Mapping[str, float] | None:
+    def weights(self, key_map: KeyMap) -> Mapping[str, Weight] | None:
         """The block weights by model key, None where all are 1."""
         by_key = None if self.blocks.is_neutral else self.blocks.by_key(family_in(key_map))
         if self.only is None:
             return by_key
-        kept = {key: 1.0 if by_key is None else by_key[key] for key in self.only}
+        kept: dict[str, Weight] = {key: 1.0 if by_key is None else by_key[key] for key in self.only}
         return defaultdict(float, kept)
 
 

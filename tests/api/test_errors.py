@@ -111,6 +111,80 @@ def test_a_strength_out_of_range_is_the_hosts_to_refuse(client: HostClient, fiel
     assert error["extra_info"]["input_name"] == field
 
 
+_NODES = (
+    "LoraRackLoad",
+    "LoraRackAdd",
+    "LoraRackBlocks",
+    "LoraRackInspect",
+    "LoraRackStack",
+    "LoraRackPrompt",
+)
+
+
+def _node(class_type: str, **changed: Any) -> Graph:
+    """A graph of one of our nodes with some inputs not as they should be."""
+    graph = Graph()
+    inputs: dict[str, Any] = {"lora_name": "sd3/style_0.safetensors"}
+    if class_type in ("LoraRackLoad", "LoraRackAdd"):
+        inputs |= {"strength_model": 1.0, "strength_clip": 1.0}
+    if class_type in ("LoraRackStack", "LoraRackPrompt"):
+        inputs = {"text": ""}
+    if class_type == "LoraRackBlocks":
+        inputs |= {"blocks": ""}
+    if class_type == "LoraRackLoad":
+        inputs |= {"model": SD3.load(graph)[0]}
+    graph.show([graph.add(class_type, **inputs | changed), 2 if class_type == "LoraRackLoad" else 0])
+    return graph
+
+
+@pytest.mark.parametrize("value", [True, 3, {"a": 1}, "\ud800", "\0", "../../etc/passwd", "x" * 5000])
+@pytest.mark.parametrize("class_type", _NODES[:4])
+def test_what_is_no_name_is_refused_in_a_sentence(client: HostClient, class_type: str, value: Any) -> None:
+    found = _rejected(client, _node(class_type, lora_name=value))[class_type]
+    assert {error["type"] for error in found} == {"custom_validation_failed"}
+    assert (
+        "expected the name of a LoRA file" in found[0]["details"]
+        or "no LoRA is called" in found[0]["details"]
+    )
+
+
+@pytest.mark.parametrize("class_type", _NODES)
+def test_a_list_for_a_text_is_the_hosts_to_refuse(client: HostClient, class_type: str) -> None:
+    fields = {"LoraRackStack": "text", "LoraRackPrompt": "text", "LoraRackInspect": "lora_name"}
+    field = fields.get(class_type, "blocks")
+    found = _rejected(client, _node(class_type, **{field: ["a"]}))[class_type]
+    assert not any("exception" in error["type"] for error in found)
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        ("soon", "invalid_input_type"),
+        (-0.5, "expected a fraction of the sampling"),
+        (["a"], "bad_linked_input"),
+    ],
+)
+def test_an_end_of_a_window_that_is_none(client: HostClient, value: Any, answer: str) -> None:
+    found = _rejected(client, _node("LoraRackAdd", start=value))["LoraRackAdd"]
+    assert any(answer in error["type"] + error["details"] for error in found)
+    assert not any("exception" in error["type"] for error in found)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("strength_model", float("nan"), "strength_model is nan, expected a number"),
+        ("lora_name", None, "lora_name is None, expected the name of a LoRA file"),
+    ],
+)
+def test_what_the_host_lets_through_stops_the_node(
+    client: HostClient, field: str, value: Any, message: str
+) -> None:
+    error = _failed(client, _node("LoraRackAdd", **{field: value}))
+    assert error.exception_type.endswith("RackError")
+    assert message in error.message
+
+
 def _failed(client: HostClient, graph: Graph) -> ExecutionFailed:
     with pytest.raises(ExecutionFailed) as caught:
         client.run(graph.nodes)

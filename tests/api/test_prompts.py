@@ -139,15 +139,26 @@ def test_a_window_the_wrong_way_round_says_so(client: HostClient, class_type: st
     if class_type == "LoraRackLoad":
         inputs["model"] = SD15.load(graph)[0]
     graph.show([graph.add(class_type, **inputs, start=0.7, stop=0.2), 1])
+    with pytest.raises(PromptRejected, match=r"start 0\.7 comes after stop 0\.2"):
+        client.queue(graph.nodes)
+
+
+def test_a_window_known_by_one_end_is_checked_when_it_runs(client: HostClient) -> None:
+    inputs = {"lora_name": f"{FIRST}.safetensors", "strength_model": 1.0, "strength_clip": 1.0}
+    graph = Graph()
+    stop = [graph.add("PrimitiveFloat", value=0.2), 0]
+    graph.show([graph.add("LoraRackAdd", **inputs, start=0.7, stop=stop), 1])
     with pytest.raises(ExecutionFailed, match=r"start 0\.7 comes after stop 0\.2"):
         client.run(graph.nodes)
+    graph.nodes["1"]["inputs"]["value"] = 0.9
+    client.run(graph.nodes)
 
 
 def test_a_window_out_of_range_is_refused_typed_and_over_a_wire(client: HostClient) -> None:
     inputs = {"lora_name": f"{FIRST}.safetensors", "strength_model": 1.0, "strength_clip": 1.0}
     typed = Graph()
     typed.show([typed.add("LoraRackAdd", **inputs, stop=10.0), 1])
-    with pytest.raises(PromptRejected, match="bigger than max"):
+    with pytest.raises(PromptRejected, match="stop is 10, expected a fraction of the sampling from 0 to 1"):
         client.queue(typed.nodes)
     wired = Graph()
     ten = [wired.add("PrimitiveFloat", value=10.0), 0]

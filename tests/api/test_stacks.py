@@ -70,3 +70,38 @@ def test_the_report_names_every_lora(client: HostClient) -> None:
     assert "LoRA, rank 4" in lines[0]
     assert lines[2].startswith("sd3/style_1.safetensors at model 1, text encoder 0.5: ")
     assert lines[-1].startswith("cache: ")
+
+
+def test_the_report_names_rows_that_are_off_or_at_0_and_no_other_pack_sees_them(client: HostClient) -> None:
+    graph = Graph()
+    model, _ = SD3.load(graph)
+    rows = f"# <lora:not here:0.7>\n<lora:nor here:0>\n<lora:{FIRST}:0.8>\n# only a remark"
+    stack = _add(graph, SECOND, 0.0, [graph.add("LoraRackStack", text=rows), 0])
+    words = "a lake <lora:sd3/style_1:0>\n# <lora:nowhere:1>"
+    stack = [graph.add("LoraRackPrompt", text=words, stack=stack), 1]
+    graph.show([graph.add("LoraRackApply", model=model, stack=stack, mismatch="error"), 2])
+    by_us = graph.add("LoraRackApply", model=model, stack=stack, mismatch="error")
+    by_them = graph.add("FixtureApply", model=model, stack=stack)
+    alone, _, _ = ours(graph, model, None, f"<lora:{FIRST}:0.8>")
+    for source in ([by_us, 0], [by_them, 0], alone):
+        SD3.picture(graph, source, None)
+    (text,) = texts(client, graph)
+    assert [line for line in text.splitlines() if not line.startswith(("  ", "cache"))][1:] == [
+        "not here: off",
+        "nor here: at 0",
+        f"{SECOND}: at 0",
+        "sd3/style_1: at 0",
+        "nowhere: off",
+    ]
+    mixed, theirs, plain = pictures(client, graph)
+    assert np.array_equal(mixed, plain)
+    assert np.abs(theirs - plain).max() <= 1
+
+
+def test_items_of_another_pack_at_0_are_named_too(client: HostClient) -> None:
+    graph = Graph()
+    model, _ = SD3.load(graph)
+    stack = [graph.add("FixtureStack", lora_name="not here", strength=0.0), 0]
+    graph.show([graph.add("LoraRackApply", model=model, stack=stack, mismatch="error"), 2])
+    (text,) = texts(client, graph)
+    assert text.splitlines()[:2] == ["nothing to apply: every entry is off or at 0", "not here: at 0"]

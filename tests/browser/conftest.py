@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from lora_folder import write_many, write_styles
-from playwright.sync_api import Browser, Page, sync_playwright
-from workbench import Workbench
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from workbench import PATIENCE_S, Workbench
 
 from tools.dev.base_folder import TEXT_ENCODER, prepare_base
 from tools.dev.host_client import HostClient
@@ -34,6 +35,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         is_told_twice = metafunc.definition.get_closest_marker("frontends") is not None
         told = FRONTENDS if is_told_twice else FRONTENDS[:1]
         metafunc.parametrize("frontend", told, indirect=True, scope="session")
+
+
+_FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember a failure for the fixture that tidies up after it."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -83,6 +95,7 @@ def chromium() -> Iterator[Browser]:
         arguments.append("--no-sandbox")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["RACK_CHROMIUM"], args=arguments)
+        expect.set_options(timeout=PATIENCE_S * 1000)
         yield browser
         browser.close()
 
@@ -99,6 +112,11 @@ def theme() -> str:
     return "dark"
 
 
+@pytest.fixture
+def look(rendering: str, theme: str) -> tuple[str, str]:
+    return rendering, theme
+
+
 @pytest.fixture(scope="session")
 def open_benches(chromium: Browser, server: HostServer) -> Iterator[dict[tuple[str, str], Workbench]]:
     """Pages by rendering and theme: opening one takes longer than most tests."""
@@ -110,23 +128,28 @@ def open_benches(chromium: Browser, server: HostServer) -> Iterator[dict[tuple[s
 
 @pytest.fixture
 def bench(
+    request: pytest.FixtureRequest,
     chromium: Browser,
     server: HostServer,
     frontend: str,
     open_benches: dict[tuple[str, str], Workbench],
-    rendering: str,
-    theme: str,
+    look: tuple[str, str],
 ) -> Iterator[Workbench]:
-    """An empty graph in the page. An error of ours in the console fails the test that caused it."""
-    look = rendering, theme
+    """An empty graph in the page. An error of ours in the console fails the test that caused it.
+
+    A page in which a test failed is kept as a picture and used no more, whatever it was left in.
+    """
     if look not in open_benches or open_benches[look].is_spent:
         pictures = PICTURES if frontend == "own" else PICTURES / frontend
         open_benches[look] = Workbench.new(chromium, HostClient(server.address), pictures)
-        open_benches[look].open(server.url, rendering, theme)
+        open_benches[look].open(server.url, *look)
     bench = open_benches[look]
     bench.clear()
     bench.errors.clear()
     yield bench
+    if request.node.stash.get(_FAILED, False):
+        bench.picture(re.sub(r"\W+", "-", f"failed-{request.node.name}"))
+        bench.is_spent = True
     assert bench.errors == []
 
 

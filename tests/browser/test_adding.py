@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import time
+import statistics
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,16 @@ _PASTE = """(rack, text) => {
     const data = new DataTransfer();
     data.setData("text/plain", text);
     rack.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+}"""
+_OPEN_PICKER = """async (rack) => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const options = () => [...document.querySelectorAll(".lora-rack-picker [role=option]")];
+    const isHere = () => options().length > 3 && options().every((one) => !one.hasAttribute("aria-busy"));
+    const start = performance.now();
+    rack.querySelector(".lora-rack-add").click();
+    do await frame(); while (!isHere());
+    await frame();
+    return performance.now() - start;
 }"""
 _DROP = """(rack, [name, bytes]) => {
     const data = new DataTransfer();
@@ -67,13 +77,26 @@ def test_a_hasty_enter_takes_what_was_typed_not_what_was_shown(bench: Workbench)
     rack.holds(f"<lora:{INK}:1>")
 
 
+def test_the_list_of_thousands_is_there_at_once(bench: Workbench, rendering: str) -> None:
+    """Measured in the page: from the press to a frame with the first rows and a field to type in."""
+    rack = bench.add_rack("")
+    bench.at_rest(rack.element)
+    taken_ms = []
+    for _ in range(9):
+        taken_ms.append(rack.element.evaluate(_OPEN_PICKER))
+        expect(bench.page.get_by_role("combobox")).to_be_focused()
+        expect(bench.page.get_by_role("option").nth(3)).to_contain_text("add_saturation")
+        bench.page.keyboard.press("Escape")
+    bench.pictures.mkdir(parents=True, exist_ok=True)
+    (bench.pictures / f"picker-opens-{rendering}.json").write_text(json.dumps(taken_ms))
+    assert statistics.median(taken_ms) < 5000
+
+
 def test_the_list_of_thousands_holds_few_elements_and_scrolls_to_its_end(bench: Workbench) -> None:
     rack = bench.add_rack("")
-    start = time.monotonic()
     picker = rack.open_picker()
     expect(picker.get_by_role("option").nth(3)).to_contain_text("add_saturation")
     expect(picker.get_by_role("status")).to_contain_text("LoRAs")
-    assert time.monotonic() - start < 5
     listed = picker.get_by_role("listbox")
     listed.evaluate("(list) => { list.scrollTop = list.scrollHeight; }")
     expect(picker.get_by_role("option").last).to_contain_text("oil_paint")
@@ -91,10 +114,9 @@ def test_trigger_words_and_families_are_searched(bench: Workbench) -> None:
             picker.get_by_role("combobox").fill(typed + " ")
             picker.get_by_role("combobox").fill(typed)
             bench.page.wait_for_timeout(300)
-            return picker.get_by_role("option").count() > 0
+            return "ink_wash" in " ".join(picker.get_by_role("option").all_text_contents()[:1])
 
         bench.eventually(first, True)
-        expect(picker.get_by_role("option").first).to_contain_text("ink_wash")
 
 
 def test_pasted_tags_become_rows_whatever_is_around_them(bench: Workbench) -> None:

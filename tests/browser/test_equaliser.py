@@ -29,8 +29,7 @@ def test_a_curve_is_drawn_across_the_bars(bench: Workbench) -> None:
     mouse.down()
     mouse.move(*equaliser.point("OUT01", 1.2), steps=3)
     mouse.up()
-    bench.eventually(lambda: equaliser.text == "", False)
-    drawn = own(meaning(equaliser.text))
+    drawn = own(meaning(equaliser.written()))
     steps = ORDER.index("OUT01") - ORDER.index("IN04")
     for place, block in enumerate(ORDER[ORDER.index("IN04") : ORDER.index("OUT01") + 1]):
         if block not in LACKING:
@@ -76,8 +75,7 @@ def test_keys_and_wheel_move_a_bar_in_focus(bench: Workbench) -> None:
     expect(equaliser.bar("IN05")).to_be_focused()
     bench.page.keyboard.press("0")
     equaliser.holds("IN04=0.66 IN05=0")
-    box = equaliser.bar("IN05").bounding_box()
-    assert box is not None
+    box = bench.box(equaliser.bar("IN05"))
     scale = bench.page.evaluate("() => app.canvas.ds.scale")
     bench.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
     bench.page.mouse.wheel(0, -100)
@@ -191,17 +189,14 @@ def test_a_saved_workflow_shows_the_same_curve_again(bench: Workbench) -> None:
 
 @pytest.mark.frontends
 def test_a_drawn_bar_is_undone(bench: Workbench) -> None:
-    bench.page.evaluate(
-        "async () => { await app.extensionManager.command.execute('Comfy.NewBlankWorkflow'); }"
-    )
+    bench.command("Comfy.NewBlankWorkflow")
     equaliser = add(bench, "IN04=0.5")
     bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
     equaliser.bar("M00").focus()
     bench.page.keyboard.press("0")
     equaliser.holds("IN04=0.5 M00=0")
-    bench.page.wait_for_timeout(200)
-    bench.page.evaluate("async () => { await app.extensionManager.command.execute('Comfy.Undo'); }")
-    bench.page.wait_for_timeout(300)
+    bench.command("Comfy.Undo")
+    bench.eventually(bench.texts, ["IN04=0.5"])
     node = bench.page.evaluate("() => String(app.graph.nodes[0].id)")
     before = find(bench, node)
     before.holds("IN04=0.5")
@@ -252,9 +247,7 @@ def test_a_row_of_a_rack_has_an_equaliser(bench: Workbench) -> None:
 
 def test_the_bars_grow_with_their_node(bench: Workbench) -> None:
     equaliser = add(bench)
-    bench.page.wait_for_timeout(500)
-    before = equaliser.element.bounding_box()
-    assert before is not None
+    before = bench.box(equaliser.element)
     corner = """(id) => {
         const { pos, size } = app.graph.getNodeById(id);
         const node = document.querySelector(`[data-node-id="${id}"]`)?.getBoundingClientRect();
@@ -267,7 +260,7 @@ def test_the_bars_grow_with_their_node(bench: Workbench) -> None:
     bench.page.mouse.move(x + 60, y + 140, steps=4)
     bench.page.mouse.up()
     taller = before["height"] + 100
-    bench.eventually(lambda: (equaliser.element.bounding_box() or before)["height"] > taller, True)
+    bench.eventually(lambda: bench.box(equaliser.element)["height"] > taller, True)
 
 
 @pytest.fixture(params=["dark", "light"])

@@ -9,6 +9,13 @@ import pytest
 from playwright.sync_api import expect
 from workbench import Workbench
 
+# The host loads the workflow again: what nodes it has are new ones then.
+_MARK = """() => {
+    const node = LiteGraph.createNode("LoraRackApply");
+    node.isOfBefore = true;
+    app.graph.add(node);
+}"""
+_LOADED_AGAIN = "() => !app.graph.nodes.some((node) => node.isOfBefore)"
 _NODE = """(type) => {
     const node = LiteGraph.createNode(type);
     app.graph.add(node);
@@ -29,13 +36,14 @@ def _speak(bench: Workbench, locale: str) -> None:
     """Change the language as the settings do; the host then fetches all node definitions anew."""
     if bench.page.evaluate("() => app.extensionManager.setting.get('Comfy.Locale')") == locale:
         return
+    bench.page.evaluate(_MARK)
     with bench.page.expect_response("**/object_info"):
         bench.page.evaluate("(l) => app.extensionManager.setting.set('Comfy.Locale', l)", locale)
     title = "应用 LoRA 堆栈" if locale == "zh" else "Apply LoRA Stack"
     bench.eventually(
         lambda: bench.page.evaluate("() => LiteGraph.registered_node_types.LoraRackApply.title"), title
     )
-    bench.page.wait_for_timeout(500)  # the host loads the workflow again
+    bench.page.wait_for_function(_LOADED_AGAIN)
     bench.clear()
 
 

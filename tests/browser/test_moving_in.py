@@ -44,14 +44,6 @@ def _types(bench: Workbench) -> list[str]:
     return found
 
 
-def _command(bench: Workbench, name: str) -> None:
-    bench.page.evaluate("async (name) => { await app.extensionManager.command.execute(name); }", name)
-
-
-def _undo(bench: Workbench) -> None:
-    bench.page.evaluate("async () => { await app.extensionManager.command.execute('Comfy.Undo'); }")
-
-
 def _select(bench: Workbench, *types: str) -> None:
     bench.page.evaluate(
         "(types) => app.canvas.selectItems(app.canvas.graph.nodes.filter((n) => types.includes(n.type)))",
@@ -72,7 +64,7 @@ def _of(prompt: dict[str, Any], type: str) -> dict[str, Any]:
 @pytest.mark.frontends
 def test_loaders_become_one_rack_and_undo_takes_it_back(bench: Workbench) -> None:
     before = _loaders(bench)
-    _command(bench, "LoraRack.TurnIntoRack")
+    bench.command("LoraRack.TurnIntoRack")
     expect(bench.page.get_by_text("2 nodes replaced").last).to_be_visible()
     prompt = bench.prompt()
     assert _of(prompt, "LoraRackStack")["text"] == _TEXT
@@ -82,18 +74,18 @@ def test_loaders_become_one_rack_and_undo_takes_it_back(bench: Workbench) -> Non
     assert prompt[_of(prompt, "CLIPTextEncode")["clip"][0]]["class_type"] == "LoraRackApply"
     (rack,) = bench.racks()
     expect(bench.rack(rack).rows).to_have_count(2)
-    _undo(bench)
+    bench.command("Comfy.Undo")
     bench.eventually(bench.prompt, before)
-    bench.page.evaluate("async () => { await app.extensionManager.command.execute('Comfy.Redo'); }")
+    bench.command("Comfy.Redo")
     bench.eventually(lambda: len(bench.racks()), 1)
 
 
 @pytest.mark.frontends
 def test_and_back_again_into_the_hosts_loaders(bench: Workbench) -> None:
     before = _loaders(bench)
-    _command(bench, "LoraRack.TurnIntoRack")
+    bench.command("LoraRack.TurnIntoRack")
     bench.eventually(lambda: len(bench.racks()), 1)
-    _command(bench, "LoraRack.TurnIntoLoaders")
+    bench.command("LoraRack.TurnIntoLoaders")
     bench.eventually(lambda: len(bench.racks()), 0)
     after = bench.prompt()
     loaders = [node["inputs"] for node in after.values() if node["class_type"] == "LoraLoader"]
@@ -103,14 +95,14 @@ def test_and_back_again_into_the_hosts_loaders(bench: Workbench) -> None:
         [e[name] for name in names] for e in expected
     ]
     assert len(after) == len(before)
-    _undo(bench)
+    bench.command("Comfy.Undo")
     bench.eventually(lambda: len(bench.racks()), 1)
 
 
 def test_only_what_is_selected_is_turned(bench: Workbench) -> None:
     _loaders(bench)
     bench.page.evaluate("() => app.canvas.selectItems([app.graph.nodes[1]])")
-    _command(bench, "LoraRack.TurnIntoRack")
+    bench.command("LoraRack.TurnIntoRack")
     bench.eventually(lambda: len(bench.racks()), 1)
     prompt = bench.prompt()
     assert _of(prompt, "LoraRackStack")["text"] == _TEXT.splitlines()[0]
@@ -119,14 +111,14 @@ def test_only_what_is_selected_is_turned(bench: Workbench) -> None:
 
 def test_what_cannot_be_carried_over_is_said_with_its_reason(bench: Workbench, rendering: str) -> None:
     _loaders(bench)
-    _command(bench, "LoraRack.TurnIntoRack")
+    bench.command("LoraRack.TurnIntoRack")
     bench.eventually(lambda: len(bench.racks()), 1)
     bench.page.evaluate(
         "(text) => { app.graph.nodes.find((n) => n.type === 'LoraRackStack').widgets[0].value = text; }",
         "<lora:add_detail:1:lbw=OUTALL>",
     )
     before = _types(bench)
-    _command(bench, "LoraRack.TurnIntoLoaders")
+    bench.command("LoraRack.TurnIntoLoaders")
     report = bench.page.get_by_role("dialog", name="Nothing was changed")
     expect(report).to_contain_text("'add_detail' has block weights")
     bench.picture(f"moving-in-report-{rendering}")
@@ -136,7 +128,7 @@ def test_what_cannot_be_carried_over_is_said_with_its_reason(bench: Workbench, r
 
 
 def test_nothing_to_turn_is_said(bench: Workbench) -> None:
-    _command(bench, "LoraRack.TurnIntoRack")
+    bench.command("LoraRack.TurnIntoRack")
     expect(bench.page.get_by_text("There is no LoRA loader").first).to_be_visible()
 
 
@@ -149,7 +141,7 @@ def test_inside_a_subgraph_the_level_that_is_open_is_turned(bench: Workbench) ->
     )
     bench.eventually(lambda: _types(bench), ["LoraLoader", "LoraLoader"])
     _select(bench, "LoraLoader")
-    _command(bench, "LoraRack.TurnIntoRack")
+    bench.command("LoraRack.TurnIntoRack")
     bench.eventually(lambda: _types(bench), ["LoraRackApply", "LoraRackStack"])
     prompt = bench.prompt()
     assert _of(prompt, "LoraRackStack")["text"] == _TEXT
@@ -161,7 +153,7 @@ def test_inside_a_subgraph_the_level_that_is_open_is_turned(bench: Workbench) ->
 def test_the_menu_of_a_node_offers_it(bench: Workbench, type: str) -> None:
     _loaders(bench)
     if type == "LoraRackApply":
-        _command(bench, "LoraRack.TurnIntoRack")
+        bench.command("LoraRack.TurnIntoRack")
         bench.eventually(lambda: len(bench.racks()), 1)
     found = bench.page.evaluate(
         "(type) => app.collectNodeMenuItems(app.graph.nodes.find((n) => n.type === type))"
@@ -169,3 +161,29 @@ def test_the_menu_of_a_node_offers_it(bench: Workbench, type: str) -> None:
         type,
     )
     assert ("Turn into a LoRA Rack" if type == "LoraLoader" else "Turn into host loaders") in found
+
+
+def test_what_is_changed_while_the_server_converts_is_not_lost(bench: Workbench) -> None:
+    _loaders(bench)
+    with bench.held("convert") as held:
+        bench.page.evaluate("() => { app.extensionManager.command.execute('LoraRack.TurnIntoRack'); }")
+        bench.eventually(lambda: held.count, 1)
+        bench.page.evaluate(
+            "() => { app.graph.nodes.find((n) => n.type === 'CLIPTextEncode').widgets[0].value = 'a hill'; }"
+        )
+        held.let_go()
+        bench.eventually(lambda: held.count, 2)
+        held.let_go()
+        bench.eventually(lambda: len(bench.racks()), 1)
+    assert _of(bench.prompt(), "CLIPTextEncode")["text"] == "a hill"
+
+
+def test_another_workflow_opened_while_the_server_converts_stays_as_it_is(bench: Workbench) -> None:
+    _loaders(bench)
+    with bench.held("convert") as held:
+        bench.page.evaluate("() => { app.extensionManager.command.execute('LoraRack.TurnIntoRack'); }")
+        bench.eventually(lambda: held.count, 1)
+        bench.command("Comfy.NewBlankWorkflow")
+        held.let_go()
+        expect(bench.page.get_by_text("Another workflow or subgraph was opened").first).to_be_visible()
+    assert bench.racks() == []

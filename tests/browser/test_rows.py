@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Locator, Route, expect
+from playwright.sync_api import Locator, expect
 from workbench import Workbench
 
 INK, OIL, FRECKLES = "styles/ink_wash", "styles/oil_paint", "people/freckles"
 THREE = f"<lora:{INK}:0.8>\n<lora:{OIL}:0.5>\n<lora:{FRECKLES}:1>"
 
 
-def _middle(locator: Locator) -> tuple[float, float]:
-    box = locator.bounding_box()
-    assert box is not None
+def _middle(bench: Workbench, part: Locator) -> tuple[float, float]:
+    box = bench.box(part)
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-def _box(locator: Locator) -> dict[str, float]:
-    box = locator.bounding_box()
-    assert box is not None
-    return dict(box)
 
 
 @pytest.mark.frontends
 def test_a_fader_is_dragged_to_a_strength(bench: Workbench) -> None:
     rack = bench.add_rack(THREE)
-    box = _box(rack.fader("ink_wash"))
+    box = bench.box(rack.fader("ink_wash"))
     y = box["y"] + box["height"] / 2
     position = bench.page.evaluate("(id) => [...app.graph.getNodeById(id).pos]", rack.node)
     bench.page.mouse.move(box["x"] + box["width"] * (1.8 / 3), y)  # the scale goes from -1 to 2
@@ -39,7 +32,7 @@ def test_a_fader_is_dragged_to_a_strength(bench: Workbench) -> None:
 
 def test_a_click_sets_a_fader_and_a_double_click_puts_it_back(bench: Workbench) -> None:
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
-    box = _box(rack.fader("ink_wash"))
+    box = bench.box(rack.fader("ink_wash"))
     bench.page.mouse.click(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
     rack.holds(f"<lora:{INK}:0>")
     rack.fader("ink_wash").dblclick()
@@ -68,7 +61,7 @@ def test_keys_and_wheel_move_a_fader_in_focus(bench: Workbench) -> None:
         fader.press(key)
     rack.holds(f"<lora:{INK}:1.09>")
     expect(fader).to_have_attribute("aria-valuenow", "1.09")
-    bench.page.mouse.move(*_middle(fader))
+    bench.page.mouse.move(*_middle(bench, fader))
     bench.page.mouse.wheel(0, 100)
     rack.holds(f"<lora:{INK}:1.04>")
     fader.press("Delete")
@@ -77,7 +70,7 @@ def test_keys_and_wheel_move_a_fader_in_focus(bench: Workbench) -> None:
 
 def test_a_wheel_over_a_fader_without_focus_changes_nothing(bench: Workbench) -> None:
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
-    bench.page.mouse.move(*_middle(rack.fader("ink_wash")))
+    bench.page.mouse.move(*_middle(bench, rack.fader("ink_wash")))
     bench.page.mouse.wheel(0, 100)
     bench.page.wait_for_timeout(200)
     rack.holds(f"<lora:{INK}:0.8>")
@@ -100,13 +93,28 @@ def test_rows_are_switched_off_and_on_one_alone_and_all(bench: Workbench) -> Non
 @pytest.mark.frontends
 def test_a_row_is_dragged_to_another_place(bench: Workbench) -> None:
     rack = bench.add_rack(THREE)
-    x, y = _middle(rack.row("ink_wash").locator(".lora-rack-grip"))
+    x, y = _middle(bench, rack.row("ink_wash").locator(".lora-rack-grip"))
     bench.page.mouse.move(x, y)
     bench.page.mouse.down()
     bench.page.mouse.move(x, y + 20, steps=3)
-    bench.page.mouse.move(x, _middle(rack.row("freckles"))[1] + 8, steps=6)
+    bench.page.mouse.move(x, _middle(bench, rack.row("freckles"))[1] + 8, steps=6)
     bench.page.mouse.up()
     rack.holds(f"<lora:{OIL}:0.5>", f"<lora:{FRECKLES}:1>", f"<lora:{INK}:0.8>")
+
+
+def test_a_long_list_scrolls_while_a_row_is_held_at_its_edge(bench: Workbench) -> None:
+    lines = [f"<lora:library/shelf_00/style_{number:04}:0.5>" for number in range(30)]
+    rack = bench.add_rack("\n".join(lines))
+    shown = rack.element.get_by_role("list")
+    x, y = _middle(bench, rack.row("style_0000").locator(".lora-rack-grip"))
+    box = bench.box(shown)
+    bench.page.mouse.move(x, y)
+    bench.page.mouse.down()
+    bench.page.mouse.move(x, box["y"] + box["height"] - 5, steps=4)
+    left = "(list) => list.scrollHeight - list.clientHeight - list.scrollTop < 60"
+    bench.eventually(lambda: shown.evaluate(left), True)
+    bench.page.mouse.up()
+    rack.holds(*lines[1:], lines[0])
 
 
 def test_the_text_encoder_gets_a_strength_of_its_own(bench: Workbench) -> None:
@@ -182,8 +190,7 @@ def test_a_taller_node_shows_more_rows(bench: Workbench) -> None:
     lines = [f"<lora:library/shelf_00/style_{number:04}:0.5>" for number in range(30)]
     rack = bench.add_rack("\n".join(lines))
     expect(rack.rows).to_have_count(30)
-    bench.page.wait_for_timeout(500)
-    before = _box(rack.element)
+    before = bench.box(rack.element)
     corner = bench.page.evaluate(
         "(id) => { const { pos, size } = app.graph.getNodeById(id);"
         " const node = document.querySelector(`[data-node-id='${id}']`)?.getBoundingClientRect();"
@@ -196,25 +203,21 @@ def test_a_taller_node_shows_more_rows(bench: Workbench) -> None:
     bench.page.mouse.move(x + 30, y + 60, steps=4)
     bench.page.mouse.move(x + 60, y + 140, steps=4)
     bench.page.mouse.up()
-    bench.eventually(lambda: _box(rack.element)["height"] > before["height"] + 100, True)
-    assert _box(rack.element)["width"] > before["width"] + 30
+    bench.eventually(lambda: bench.box(rack.element)["height"] > before["height"] + 100, True)
+    assert bench.box(rack.element)["width"] > before["width"] + 30
     rack.holds(*lines)
 
 
 def test_a_number_half_typed_outlives_what_the_server_has_to_say(bench: Workbench) -> None:
     """Cards of files and verdicts come when they come, and draw the row anew under the typing hand."""
-    held: list[Route] = []
-    bench.page.route("**/lora_rack/files", lambda route: held.append(route))
-    try:
+    with bench.held("files") as held:
         rack = bench.add_rack(f"<lora:{INK}:0.8>")
-        bench.eventually(lambda: len(held), 1)
+        bench.eventually(lambda: held.count, 1)
         rack.number("ink_wash").click()
         bench.page.keyboard.type("0.3")
-        held[0].continue_()
+        held.let_go()
         expect(rack.row("ink_wash")).to_contain_text("SD 1")
         expect(rack.number("ink_wash")).to_have_value("0.3")
         bench.page.keyboard.type("5")
         bench.page.keyboard.press("Enter")
         rack.holds(f"<lora:{INK}:0.35>")
-    finally:
-        bench.page.unroute("**/lora_rack/files")

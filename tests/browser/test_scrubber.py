@@ -133,8 +133,7 @@ class Scrubber:
 
     def track_point(self, strength: float) -> tuple[float, float]:
         """Where a strength of -2 … 2 is on the track."""
-        box = self.element.locator(".lora-rack-scrub-track").bounding_box()
-        assert box is not None
+        box = self.bench.box(self.element.locator(".lora-rack-scrub-track"))
         return box["x"] + box["width"] * (strength + 2) / 4, box["y"] + 12
 
 
@@ -212,8 +211,7 @@ def test_scrubbing_blends_and_lets_go_on_a_picture(bench: Workbench, rendering: 
 
 def test_the_picture_itself_is_scrubbed(bench: Workbench, rendering: str) -> None:
     found = run(bench, rendering)
-    box = found.element.locator(".lora-rack-scrub-picture").bounding_box()
-    assert box is not None
+    box = bench.box(found.element.locator(".lora-rack-scrub-picture"))
     bench.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
     bench.page.mouse.down()
     bench.page.mouse.move(box["x"] + box["width"] - 2, box["y"] + 40, steps=4)
@@ -237,8 +235,7 @@ def test_two_strengths_are_wiped(bench: Workbench, rendering: str) -> None:
     found.element.get_by_role("radio", name="Wipe").click()
     assert found.seen() == {2: (1, ""), 4: (1, "inset(0px 0px 0px 50%)")}
     divider = found.element.get_by_role("slider", name="Where one strength ends and the other begins")
-    box = found.element.locator(".lora-rack-scrub-picture").bounding_box()
-    assert box is not None
+    box = bench.box(found.element.locator(".lora-rack-scrub-picture"))
     bench.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     bench.page.mouse.down()
     bench.page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2, steps=4)
@@ -258,9 +255,7 @@ def test_two_strengths_are_wiped(bench: Workbench, rendering: str) -> None:
 def test_use_this_sets_the_pick_and_the_next_stack(
     bench: Workbench, client: HostClient, rendering: str
 ) -> None:
-    bench.page.evaluate(
-        "async () => { await app.extensionManager.command.execute('Comfy.NewBlankWorkflow'); }"
-    )
+    bench.command("Comfy.NewBlankWorkflow")
     found = run(bench, rendering)
     bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
     found.thumb.focus()
@@ -277,8 +272,7 @@ def test_use_this_sets_the_pick_and_the_next_stack(
     }
     prompt["report"] = {"class_type": "PreviewAny", "inputs": {"source": ["apply", 2]}}
     assert "add_detail.safetensors at 2" in client.run(prompt)["outputs"]["report"]["text"][0]
-    bench.page.wait_for_timeout(200)
-    bench.page.evaluate("async () => { await app.extensionManager.command.execute('Comfy.Undo'); }")
+    bench.command("Comfy.Undo")
     bench.eventually(lambda: found.pick, 0)
     again = loaded(scrubber(bench, found.node))
     expect(again.element.get_by_role("button", name="0 in use")).to_be_visible()

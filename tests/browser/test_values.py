@@ -53,6 +53,25 @@ def test_saved_and_loaded(bench: Workbench) -> None:
     again.holds(f"<lora:{INK}:0.65>")
 
 
+def test_a_page_loaded_again_shows_the_last_edit(bench: Workbench) -> None:
+    bench.is_spent = True
+    bench.command("Comfy.NewBlankWorkflow")
+    rack = bench.add_rack(f"<lora:{INK}:0.8>")
+    bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+    _set(rack, "ink_wash", "0.6125")
+    rack.holds(f"<lora:{INK}:0.6125>")
+    kept = """() => [localStorage, sessionStorage].flatMap((all) => Object.values(all))
+        .some((one) => one.includes("0.6125"))"""
+    bench.page.wait_for_function(kept)  # the host keeps open workflows some time after a change
+    bench.page.reload()
+    bench.page.wait_for_function(
+        "() => window.app?.graph?.nodes?.some((n) => n.comfyClass === 'LoraRackStack')"
+    )
+    again = bench.rack(bench.racks()[0])
+    expect(again.number("ink_wash")).to_have_value("0.6125")
+    again.holds(f"<lora:{INK}:0.6125>")
+
+
 def test_a_workflow_saved_without_the_page_shows_its_rows(bench: Workbench) -> None:
     node: dict[str, Any] = {
         "id": 7, "type": "LoraRackStack", "pos": [330, 130], "size": [420, 300], "flags": {}, "order": 0,
@@ -75,7 +94,6 @@ def test_copied_and_pasted_racks_are_two(bench: Workbench) -> None:
     bench.page.evaluate(
         "(id) => { app.graph.getNodeById(id).pos = [790, 130]; app.canvas.setDirty(true, true); }", other
     )
-    bench.page.wait_for_timeout(300)
     _set(pasted, "ink_wash", "0.1")
     pasted.holds(f"<lora:{INK}:0.1>")
     rack.holds(f"<lora:{INK}:0.8>")
@@ -84,20 +102,14 @@ def test_copied_and_pasted_racks_are_two(bench: Workbench) -> None:
 
 @pytest.mark.frontends
 def test_an_edit_is_undone_and_done_again(bench: Workbench) -> None:
-    bench.page.evaluate(
-        "async () => { await app.extensionManager.command.execute('Comfy.NewBlankWorkflow'); }"
-    )
+    bench.command("Comfy.NewBlankWorkflow")
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
     bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
     _set(rack, "ink_wash", "0.25")
     rack.holds(f"<lora:{INK}:0.25>")
-    bench.page.wait_for_timeout(200)
     for command, strength in (("Undo", "0.80"), ("Redo", "0.25"), ("Undo", "0.80")):
-        bench.page.evaluate(
-            "async (name) => { await app.extensionManager.command.execute(name); }", f"Comfy.{command}"
-        )
-        bench.eventually(lambda: len(bench.racks()), 1)
-        bench.page.wait_for_timeout(200)
+        bench.command(f"Comfy.{command}")
+        bench.eventually(bench.texts, [f"<lora:{INK}:{float(strength)}>"])
         shown = bench.rack(bench.racks()[0])
         expect(shown.number("ink_wash")).to_have_value(strength)
         shown.holds(f"<lora:{INK}:{float(strength)}>")
@@ -127,14 +139,15 @@ def test_switching_the_rendering_keeps_value_and_picture(bench: Workbench, rende
     bench.is_spent = True
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
     switch = "async (on) => { await app.extensionManager.setting.set('Comfy.VueNodes.Enabled', on); }"
+    is_drawn = "(on) => Boolean(document.querySelector('[data-node-id] .lora-rack')) === on"
     try:
         bench.page.evaluate(switch, rendering == "classic")
-        bench.page.wait_for_timeout(500)
+        bench.page.wait_for_function(is_drawn, arg=rendering == "classic")
         _set(rack, "ink_wash", "0.35")
         rack.holds(f"<lora:{INK}:0.35>")
     finally:
         bench.page.evaluate(switch, rendering == "nodes2")
-        bench.page.wait_for_timeout(500)
+        bench.page.wait_for_function(is_drawn, arg=rendering == "nodes2")
     expect(rack.number("ink_wash")).to_have_value("0.35")
 
 
@@ -241,7 +254,6 @@ def test_what_the_page_queues_makes_the_picture_the_api_makes(
         "() => { app.canvas.ds.scale = 1; app.canvas.ds.offset = [0, 0]; app.canvas.setDirty(true, true); }"
     )
     rack = bench.rack(bench.racks()[0])
-    bench.page.wait_for_timeout(300)
     for name, strength in (("add_detail", "0.8"), ("night_words", "-0.5")):
         picker = rack.open_picker()
         picker.get_by_role("combobox").fill(name)

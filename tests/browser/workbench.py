@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    FloatRect,
+    Locator,
+    Page,
+    Route,
+    expect,
+)
 
 from tools.dev.host_client import HostClient
 from tools.dev.layout import PACK
 
 _SETTINGS = {
+    "Comfy.Locale": "en",
     "Comfy.TutorialCompleted": True,
     "Comfy.Graph.CanvasMenu": False,
     "Comfy.Workflow.ShowMissingModelsWarning": False,
     "Comfy.Validation.Workflows": False,
 }
+PATIENCE_S = 30
+"""How long a busy machine may take for what is there at once on an idle one. No claim about speed."""
+
+_AT_REST = """async (elements) => {
+    const frame = () => new Promise((done) => requestAnimationFrame(done));
+    const places = () => elements.map((element) => {
+        const { x, y, width, height } = element.getBoundingClientRect();
+        return [x, y, width, height].map(Math.round).join();
+    }).join(" ");
+    for (let before = "", still = 0; still < 4;) {
+        await frame();
+        const now = places();
+        still = now === before ? still + 1 : 0;
+        before = now;
+    }
+}"""
 _NEW_RACK = """([text, x, y]) => {
     const node = LiteGraph.createNode("LoraRackStack");
     node.pos = [x, y];
@@ -27,6 +55,22 @@ _NEW_RACK = """([text, x, y]) => {
     app.canvas.setDirty(true, true);
     return String(node.id);
 }"""
+
+
+@dataclass
+class Held:
+    """Questions under way to the server."""
+
+    count: int = 0
+    waiting: list[Route] = field(default_factory=list)
+
+    def take(self, route: Route) -> None:
+        self.count += 1
+        self.waiting.append(route)
+
+    def let_go(self) -> None:
+        while self.waiting:
+            self.waiting.pop(0).continue_()
 
 
 @dataclass
@@ -46,7 +90,7 @@ class Workbench:
         context = browser.new_context(
             viewport={"width": 1280, "height": 900}, permissions=permissions, locale="en"
         )
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_S * 1000)
         return cls(context.new_page(), client, pictures)
 
     def open(self, url: str, rendering: str, theme: str) -> None:
@@ -99,6 +143,18 @@ class Workbench:
         )
         return found
 
+    def texts(self) -> list[str]:
+        """What the rack and block weight nodes of the graph that is open hold."""
+        found: list[str] = self.page.evaluate(
+            "() => app.canvas.graph.nodes.flatMap((node) => node.widgets ?? [])"
+            ".filter((widget) => ['text', 'blocks'].includes(widget.name)).map((widget) => widget.value)"
+        )
+        return found
+
+    def command(self, name: str) -> None:
+        """One of the page's commands, as its menus and keys call them."""
+        self.page.evaluate("async (name) => { await app.extensionManager.command.execute(name); }", name)
+
     def prompt(self) -> dict[str, Any]:
         """What the page would queue, in the API format."""
         found: dict[str, Any] = self.page.evaluate("async () => (await app.graphToPrompt()).output")
@@ -114,12 +170,31 @@ class Workbench:
 
     def eventually(self, question: Callable[[], Any], answer: Any) -> None:
         """Ask until the answer is the right one."""
-        for _ in range(100):
-            found = question()
-            if found == answer:
-                return
+        until = time.monotonic() + PATIENCE_S
+        while question() != answer and time.monotonic() < until:
             self.page.wait_for_timeout(50)
         assert question() == answer
+
+    def at_rest(self, *parts: Locator) -> None:
+        """Wait until parts stand still: the host lays nodes out over several frames."""
+        self.page.evaluate(_AT_REST, [part.element_handle() for part in parts])
+
+    def box(self, part: Locator) -> FloatRect:
+        """Where a part is on the screen once it stands still."""
+        self.at_rest(part)
+        box = part.bounding_box()
+        assert box is not None
+        return box
+
+    @contextmanager
+    def held(self, question: str) -> Iterator[Held]:
+        """Keep questions of the page from reaching the server until they are let go."""
+        held = Held()
+        self.page.route(f"**/lora_rack/{question}", held.take)
+        try:
+            yield held
+        finally:
+            self.page.unroute(f"**/lora_rack/{question}", held.take)
 
     def picture(self, name: str) -> Path:
         """Keep what the page shows now, for eyes."""

@@ -35,7 +35,8 @@ def _row(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     family = family_of(shapes)
     keys = [key for key in shapes if key.endswith(".weight") and key.startswith(family.prefix)]
     placed = [key for key in keys if family.place(key).block != "OTHER"]
-    elements = sorted({word for key in placed for word in family.place(key).element.split(".")} - {"other"})
+    places = [place for key in placed for place in (family.place(key), *(p.place for p in family.parts(key)))]
+    elements = sorted({word for place in places for word in place.element.split(".")} - {"other"})
     blocks = compressed(family.blocks(keys))
     return f"| {name} | {' '.join(blocks)} | {len(placed)} of {len(keys)} | {' '.join(elements)} |"
 

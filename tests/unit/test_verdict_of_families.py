@@ -111,6 +111,23 @@ def test_an_entry_that_does_nothing_is_named_with_the_reason(entry: Entry, reaso
     assert (f"does nothing: {reason}" in verdict.describe().splitlines()[0]) == bool(reason)
 
 
+@pytest.mark.parametrize(
+    ("text", "with_clip", "missing"),
+    [
+        ("*/attn2=0 IN05/k=0.5 OUT*=2", False, ""),
+        ("*/txt=0 */attn2.v=0.5 */attn=0", False, "*/attn2.v=0.5, */txt=0"),
+        ("IN04/attn1=0 OUT03/attn1=0", False, "IN04/attn1=0"),
+        ("*/ff.up=0", True, ""),
+        ("*/ff.up=0", False, "*/ff.up=0"),
+    ],
+)
+def test_an_elements_weight_that_is_for_nothing_is_a_line(text: str, with_clip: bool, missing: str) -> None:
+    verdict = _verdict(Entry("ink", blocks=read_block_weights(text)), "in04", with_clip=with_clip)
+    found = [line for line in verdict.describe().splitlines() if "is meant by" in line]
+    assert found == ([f"  nothing in the {verdict._connected} is meant by {missing}"] if missing else [])
+    verdict.require_effect()
+
+
 def test_a_lora_for_another_model_is_one_line_of_the_report() -> None:
     text = _verdict(Entry("ink"), "elsewhere", "and_there", made_for=SDXL).describe()
     assert len(text.splitlines()) == 1
@@ -120,8 +137,8 @@ def test_a_lora_for_another_model_is_one_line_of_the_report() -> None:
 
 def test_entries_that_are_not_looked_at_are_in_the_report_too() -> None:
     text = report([], CacheUse(0, 2**20, 0, 0, 0), [Entry("ink", 0, 0), Entry("oil", enabled=False)])
-    assert "ink: does nothing: its strength is 0" in text.splitlines()
-    assert "oil: does nothing: it is switched off" in text.splitlines()
+    assert "ink: at 0" in text.splitlines()
+    assert "oil: off" in text.splitlines()
 
 
 def test_the_verdict_is_had_as_plain_values() -> None:

@@ -3,7 +3,8 @@
 // The text is the truth. What it means for a LoRA, and how a drawn curve is written, only the server says; until its
 // answer is here, the page shows what was drawn.
 
-import { ServerError } from "../server.js";
+import { OneAtATime } from "../parts/one_at_a_time.js";
+import { problemOf, SILENT } from "../server.js";
 import { NEUTRAL } from "./curve.js";
 
 /**
@@ -45,10 +46,14 @@ export class Equaliser {
   }
 
   #turn = 0;
+  /** @type {Promise<Profile> | null} one question a LoRA, however often its text changes meanwhile */
+  #measuring = null;
   /** @type {Record<string, number | null>} drawn and not yet in the text */
   #drawn = {};
-  /** @type {Promise<void> | null} */
-  #writing = null;
+  #writing = new OneAtATime(() => this.#write());
+  /** Whether the texts are as a person gave them, still to be written canonically and handed on. */
+  #isChosen = false;
+  #choosing = Promise.resolve();
 
   /** Both texts as one, as a node's input holds them. */
   get text() {
@@ -79,12 +84,18 @@ export class Equaliser {
     return this.part === WHOLE ? NEUTRAL : this.curve?.whole[id] ?? NEUTRAL;
   }
 
+  get #isDrawn() {
+    return Object.keys(this.#drawn).length > 0;
+  }
+
   /** @param {string} name the LoRA whose blocks are drawn */
-  setLora(name) {
+  async setLora(name) {
+    if (this.#isDrawn) await this.settled(); // what was drawn is for the blocks of the last one
     if (name === this.name) return;
     this.name = name;
-    this.profile = null;
-    void this.read();
+    this.profile = this.#measuring = null;
+    this.#drawn = {};
+    await this.read();
   }
 
   /** @param {string} text both texts as one, from outside */
@@ -103,14 +114,16 @@ export class Equaliser {
     if (!elements && blocks === this.text) return; // the same, as one text
     this.texts = { blocks, elements };
     this.#drawn = {};
+    this.#isChosen = false;
     void this.read();
   }
 
   /** @param {string} part */
   async showPart(part) {
     await this.settled();
+    if (this.#isDrawn) return this.draw(); // what could not be written is of the part before
     this.part = part;
-    await this.read();
+    return this.read();
   }
 
   /** Ask the server again what the texts mean. */
@@ -118,22 +131,23 @@ export class Equaliser {
     const turn = ++this.#turn;
     this.isReading = this.name !== "";
     this.draw();
-    if (!this.name) return;
+    if (!this.name) return this.#handOn();
     try {
-      const profile = this.profile ?? await this.server.energy(this.name);
-      if (turn !== this.#turn) return;
+      this.#measuring ??= this.server.energy(this.name);
+      const profile = await this.#measuring;
+      if (turn !== this.#turn) return undefined;
       this.profile = profile;
       if (!profile.elements.includes(this.part)) this.part = WHOLE;
       const curve = await this.#ask({});
-      if (turn !== this.#turn) return;
-      this.curve = curve;
-      this.problem = null;
+      if (turn !== this.#turn) return undefined;
+      this.isReading = false;
+      return this.#take(curve);
     } catch (error) {
-      if (turn !== this.#turn) return;
-      this.problem = asProblem(error);
+      if (turn !== this.#turn) return undefined;
+      if (!this.profile) this.#measuring = null; // to be asked for again
+      this.isReading = false;
+      return this.#fail(error);
     }
-    this.isReading = false;
-    this.draw();
   }
 
   /**
@@ -143,12 +157,12 @@ export class Equaliser {
    * @param {boolean} [isGesture] whether more of the same is to come
    */
   set(weights, isGesture = false) {
-    if (this.isWired || !this.curve) return;
+    if (this.isWired || !this.profile || !this.curve) return;
     this.#turn++;
     this.isReading = false;
     Object.assign(this.#drawn, weights);
     this.draw();
-    void this.#write();
+    void this.#writing.run();
     if (!isGesture) this.endGesture();
   }
 
@@ -162,50 +176,46 @@ export class Equaliser {
    * @param {string} blocks
    * @param {string} [elements]
    */
-  async choose(blocks, elements = "") {
-    if (this.isWired) return;
-    await this.settled();
-    const turn = ++this.#turn;
-    this.texts = { blocks, elements };
-    try {
-      const curve = await this.#ask({});
-      if (turn === this.#turn) this.#take(curve);
-    } catch (error) {
-      if (turn !== this.#turn) return;
-      this.problem = asProblem(error);
-      this.hooks.textsChanged(blocks, elements); // what stands there is the person's, readable or not
-      this.draw();
-    }
+  choose(blocks, elements = "") {
+    if (!this.isWired) this.#choosing = this.#choose(this.settled(), { blocks, elements });
+    return this.#choosing;
+  }
+
+  /** @param {Promise<void>} before @param {{blocks: string, elements: string}} texts */
+  async #choose(before, texts) {
+    await before;
+    this.texts = texts;
+    this.#drawn = {};
+    this.#isChosen = true;
+    await this.read();
     this.hooks.gestureEnded();
   }
 
-  /** Resolves when the text holds all that was drawn. */
+  /** Resolves when the text holds all that was drawn or chosen; with the server silent, when that is known. */
   async settled() {
-    while (this.#writing) await this.#writing;
+    await this.#choosing;
+    await this.#writing.run();
   }
 
-  /** One question at a time; what is drawn meanwhile goes with the next one. */
-  #write() {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = null;
-    });
-    return this.#writing;
+  /** Ask again what the server did not answer to. */
+  retry() {
+    if (this.problem?.type !== SILENT) return;
+    if (this.#isDrawn) this.endGesture();
+    else void this.read();
   }
 
-  async #writeAll() {
+  async #write() {
+    if (!this.#isDrawn) return;
+    const sent = { ...this.#drawn };
+    const before = this.texts;
     try {
-      while (Object.keys(this.#drawn).length) {
-        const sent = { ...this.#drawn };
-        const before = this.texts;
-        const curve = await this.#ask(sent);
-        if (this.texts !== before) return; // another text came from outside meanwhile
-        for (const id of Object.keys(sent)) if (this.#drawn[id] === sent[id]) delete this.#drawn[id];
-        this.#take(curve);
-      }
+      const curve = await this.#ask(sent);
+      if (this.texts !== before) return; // another text came from outside meanwhile
+      for (const id of Object.keys(sent)) if (this.#drawn[id] === sent[id]) delete this.#drawn[id];
+      this.#isChosen = true;
+      this.#take(curve);
     } catch (error) {
-      this.#drawn = {};
-      this.problem = asProblem(error);
-      this.draw();
+      if (this.texts === before) this.#fail(error);
     }
   }
 
@@ -219,17 +229,22 @@ export class Equaliser {
     const { blocks, elements } = curve;
     this.curve = curve;
     this.problem = null;
-    this.texts = { blocks, elements };
-    this.hooks.textsChanged(blocks, elements);
+    if (this.#isChosen) this.texts = { blocks, elements };
+    this.#handOn();
     this.draw();
   }
-}
 
-/**
- * @param {unknown} error
- * @returns {Problem}
- */
-function asProblem(error) {
-  if (error instanceof ServerError) return error.problem;
-  return { type: "Error", message: error instanceof Error ? error.message : String(error) };
+  /** @param {unknown} error */
+  #fail(error) {
+    this.problem = problemOf(error);
+    if (this.problem.type !== SILENT) this.#drawn = {};
+    this.#handOn(); // what stands there is the person's, readable or not
+    this.draw();
+  }
+
+  /** Tell of the texts that were chosen or drawn here; those from outside are known there. */
+  #handOn() {
+    if (this.#isChosen) this.hooks.textsChanged(this.texts.blocks, this.texts.elements);
+    this.#isChosen = false;
+  }
 }

@@ -39,9 +39,10 @@ export class EqualiserView {
     this.text = element("input", {
       class: "lora-rack-eq-text", type: "text", "aria-label": TEXTS.text, placeholder: TEXTS.placeholder,
       spellcheck: "false", autocomplete: "off",
-      onchange: () => this.#typed(),
+      onchange: () => this.#chosen(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#textKey(event),
     });
+    this.shownText = "";
     // The host's class lets a widget grow with its node in the new rendering.
     const look = "lora-rack-eq lora-rack-theme widget-expands";
     this.element = element("div", { class: look, role: "group", "aria-label": TEXTS.equaliser },
@@ -65,14 +66,26 @@ export class EqualiserView {
     if (isShown) this.bars.draw();
     setText(this.family, profile ? familyText(profile) : "");
     setAttribute(this.family, "title", profile?.alternatives.length ? alternativesText(profile.alternatives) : null);
-    for (const control of [this.invert, this.reset, this.presets]) control.disabled = isWired || !isShown;
+    // A text that means nothing for this LoRA can still be replaced.
+    for (const control of [this.reset, this.presets]) control.disabled = isWired || profile === null;
+    this.invert.disabled = isWired || !isShown;
     this.#drawParts();
     this.#drawPresets();
     this.#drawReadout();
     this.#drawNotice();
     this.text.readOnly = isWired;
-    if (document.activeElement !== this.text && this.text.value !== equaliser.text) this.text.value = equaliser.text;
+    if (!this.isTyping) this.#showText();
     this.onDrawn();
+  }
+
+  /** What is half typed is the person's; what the server says draws the field anew at any moment. */
+  get isTyping() {
+    return document.activeElement === this.text && this.text.value !== this.shownText;
+  }
+
+  #showText() {
+    this.shownText = this.equaliser.text;
+    if (this.text.value !== this.shownText) this.text.value = this.shownText;
   }
 
   #drawParts() {
@@ -162,14 +175,15 @@ export class EqualiserView {
     }, COPIED_MS);
   }
 
-  #typed() {
-    if (this.text.value !== this.equaliser.text) void this.equaliser.choose(this.text.value);
+  #chosen() {
+    this.shownText = this.text.value;
+    if (this.shownText !== this.equaliser.text) void this.equaliser.choose(this.shownText);
   }
 
   /** @param {KeyboardEvent} event */
   #textKey(event) {
     event.stopPropagation();
-    if (event.key === "Escape") this.text.value = this.equaliser.text;
+    if (event.key === "Escape") this.#showText();
   }
 }
 

@@ -10,7 +10,7 @@ import { EqualiserView } from "./equaliser_view.js";
  * @typedef {import("../server.js").Server} Server
  *
  * @typedef {object} Host what only extension.js can do
- * @property {(editor: {text: string, setText(text: string): void, settled(): Promise<void>}, text: Widget) => void} keepTextIn
+ * @property {(editor: import("../parts/node.js").Keeper, text: Widget) => void} keepTextIn
  * @property {(widget: Widget) => void} hide
  * @property {(node: LGraphNode, text: Widget, value: string) => void} textChanged
  * @property {(node: LGraphNode, widget: Widget, value: number) => void} setValue

@@ -11,6 +11,7 @@ import { panelTitle, TEXTS } from "./texts.js";
  * @param {import("../server.js").Server} server
  * @param {{name: string, title: string, blocks: string, elements: string}} row
  * @param {import("./equaliser.js").Hooks} hooks
+ * @returns {Equaliser}
  */
 export function openEqualiser(place, server, row, hooks) {
   const equaliser = new Equaliser(server, hooks);
@@ -24,7 +25,7 @@ export function openEqualiser(place, server, row, hooks) {
     view.element);
   const popover = new Popover(place, panel);
   equaliser.texts = { blocks: row.blocks, elements: row.elements };
-  equaliser.setLora(row.name);
+  void equaliser.setLora(row.name);
   panel.focus({ preventScroll: true }); // so that Escape closes it, and Tab goes on into it
-  return popover;
+  return equaliser;
 }

@@ -1,7 +1,7 @@
 // Turns other packs' LoRA nodes into racks, and racks into the host's loaders. The server converts; the page
-// hands over the graph and loads the answer.
+// hands over the graph and loads the answer, if it is still about the graph that is open.
 
-import { ServerError } from "../server.js";
+import { problemOf } from "../server.js";
 import { showReport } from "./report.js";
 import { countText, TEXTS } from "./texts.js";
 
@@ -12,12 +12,15 @@ import { countText, TEXTS } from "./texts.js";
  * @property {object} workflow the whole graph as it would be saved
  * @property {string[]} nodes those selected, on the level that is open; empty for all of the workflow
  * @property {string} subgraph the level that is open, empty for the workflow itself
+ * @property {unknown} tab the workflow that is open among several
  *
  * @typedef {object} Hooks
- * @property {() => Place} look
+ * @property {() => Promise<Place>} look
  * @property {(workflow: object) => Promise<void>} load puts another graph in its place, as one step to undo
  * @property {(severity: "success" | "info" | "error", title: string, detail: string) => void} say
  */
+
+const MOST_LOOKS = 10;
 
 export class MovingIn {
   /**
@@ -27,6 +30,7 @@ export class MovingIn {
   constructor(server, hooks) {
     this.server = server;
     this.hooks = hooks;
+    this.isBusy = false;
   }
 
   /**
@@ -34,8 +38,18 @@ export class MovingIn {
    * @param {string[]} [nodes] in place of those selected
    */
   async turnInto(target, nodes) {
-    const place = this.hooks.look();
-    const answer = await this.#ask(target, nodes ? { ...place, nodes } : place);
+    if (this.isBusy) return;
+    this.isBusy = true;
+    try {
+      await this.#turnInto(target, nodes);
+    } finally {
+      this.isBusy = false;
+    }
+  }
+
+  /** @param {Target} target @param {string[]} [nodes] */
+  async #turnInto(target, nodes) {
+    const answer = await this.#converted(target, nodes);
     if (!answer) return;
     const { workflow, done, left } = answer;
     if (done.length) await this.hooks.load(workflow);
@@ -50,13 +64,34 @@ export class MovingIn {
     }
   }
 
+  /**
+   * The graph converted as it is when the answer is here: what was changed meanwhile would be lost.
+   *
+   * @param {Target} target
+   * @param {string[]} [nodes]
+   */
+  async #converted(target, nodes) {
+    const first = await this.hooks.look();
+    let place = first;
+    for (let looks = 1; ; looks++) {
+      const answer = await this.#ask(target, { ...place, nodes: nodes ?? first.nodes });
+      if (!answer?.done.length) return answer;
+      const now = await this.hooks.look();
+      if (now.tab !== place.tab || now.subgraph !== place.subgraph) {
+        this.hooks.say("info", TEXTS.nothingTitle, TEXTS.elsewhere);
+        return null;
+      }
+      if (looks === MOST_LOOKS || JSON.stringify(now.workflow) === JSON.stringify(place.workflow)) return answer;
+      place = now;
+    }
+  }
+
   /** @param {Target} target @param {Place} place */
   async #ask(target, place) {
     try {
       return await this.server.convert(target, place);
     } catch (error) {
-      if (!(error instanceof ServerError)) throw error;
-      this.hooks.say("error", TEXTS.failed, error.message);
+      this.hooks.say("error", TEXTS.failed, problemOf(error).message);
       return null;
     }
   }

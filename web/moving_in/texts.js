@@ -10,6 +10,7 @@ export const TEXTS = localised("movingIn", {
   nothingTitle: "Nothing was changed",
   noLoaders: "There is no LoRA loader, stacker or prompt with LoRA tags here.",
   noRacks: "There is no Apply LoRA Stack and no Load LoRA here.",
+  elsewhere: "Another workflow or subgraph was opened meanwhile.",
   failed: "The workflow could not be converted",
   one: "1 node replaced. Undo takes it back.",
   many: "{count} nodes replaced. Undo takes it back.",

@@ -2,6 +2,12 @@
 
 /**
  * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
+ *
+ * @typedef {object} Keeper of the value of a text widget
+ * @property {string} text
+ * @property {(text: string) => void} setText from outside
+ * @property {() => Promise<void>} settled resolves when the text holds every edit
+ * @property {() => void} retry what the server did not answer to
  */
 
 /**

@@ -1,5 +1,7 @@
 // What a search found, asked for in pages as they come into sight: the list may be thousands long.
 
+import { problemOf } from "../server.js";
+
 /**
  * @typedef {import("../server.js").Server} Server
  * @typedef {import("../server.js").Card} Card
@@ -19,15 +21,16 @@ export class FoundList {
     this.total = 0;
     this.isAnswered = false; // to this search
     this.error = "";
-    /** @type {Map<number, Card[] | null>} page → its cards, null while they are under way */
+    /** @type {Map<number, Card[] | null>} page → its cards, null while they are under way or could not be had */
     this.pages = new Map();
+    this.wanted = this.pages; // those of the last search, in place of the ones before once it is answered
   }
 
   /** @param {string} query */
   search(query) {
     this.query = query;
     this.isAnswered = false;
-    this.pages = new Map();
+    this.wanted = new Map();
     void this.#fetch(0);
   }
 
@@ -39,26 +42,33 @@ export class FoundList {
    */
   at(place) {
     const page = Math.floor(place / PAGE);
-    if (!this.pages.has(page)) void this.#fetch(page);
+    if (this.isAnswered && !this.pages.has(page)) void this.#fetch(page);
     return this.pages.get(page)?.[place % PAGE] ?? null;
+  }
+
+  /** Ask anew for what could not be had. */
+  askAgain() {
+    if (!this.error) return;
+    this.error = "";
+    for (const [page, cards] of this.wanted) if (!cards) void this.#fetch(page);
   }
 
   /** @param {number} page */
   async #fetch(page) {
-    const { pages, query } = this;
-    pages.set(page, null);
+    const { wanted, query } = this;
+    wanted.set(page, null);
     try {
       const answer = await this.server.loras(query, page * PAGE, PAGE);
-      if (pages !== this.pages) return; // an answer to an older search
-      pages.set(page, answer.cards);
+      if (wanted !== this.wanted) return; // an answer to an older search
+      wanted.set(page, answer.cards);
+      this.pages = wanted;
       this.total = answer.total;
+      this.isAnswered = true;
       this.error = "";
     } catch (error) {
-      if (pages !== this.pages) return;
-      pages.delete(page);
-      this.error = error instanceof Error ? error.message : String(error);
+      if (wanted !== this.wanted) return;
+      this.error = problemOf(error).message;
     }
-    this.isAnswered = true;
     this.changed();
   }
 }

@@ -18,6 +18,7 @@ import { FoundList } from "./found_list.js";
 const ITEM_PX = 52;
 const SPARE = 4;
 const TYPING_PAUSE_MS = 80;
+const SILENCE_MS = 1000;
 
 let lastPicker = 0;
 
@@ -80,7 +81,7 @@ class Picker {
     for (let place = first; place < last; place++) {
       let item = items.get(place);
       if (!item) {
-        item = new Item(this.server, `${this.id}-${place}`, place, () => this.#choose(place), () => this.#goTo(place, false));
+        item = new Item(this.server, `${this.id}-${place}`, place, (card) => this.#choose(place, card), () => this.#goTo(place, false));
         items.set(place, item);
         this.room.append(item.element);
       }
@@ -94,10 +95,15 @@ class Picker {
 
   #answered() {
     this.draw();
+    if (this.found.error) this.#askAgainSoon();
     if (this.choosesFirst && this.found.isAnswered && this.found.query === this.field.value) {
       this.choosesFirst = false;
-      this.#choose(0);
+      this.#choose(0, this.found.at(0));
     }
+  }
+
+  #askAgainSoon() {
+    window.setTimeout(() => this.element.isConnected && this.found.askAgain(), SILENCE_MS);
   }
 
   #typed() {
@@ -132,13 +138,12 @@ class Picker {
   }
 
   #enter() {
-    if (this.found.isAnswered && this.found.query === this.field.value) this.#choose(this.here);
+    if (this.found.isAnswered && this.found.query === this.field.value) this.#choose(this.here, this.found.at(this.here));
     else this.choosesFirst = true;
   }
 
-  /** @param {number} place */
-  #choose(place) {
-    const card = this.found.at(place);
+  /** @param {number} place @param {Card | null} card as it is shown there, which an answer under way may change */
+  #choose(place, card) {
     if (!card) return;
     this.here = place;
     this.hooks.chosen(card);
@@ -151,10 +156,12 @@ class Item {
    * @param {Server} server
    * @param {string} id
    * @param {number} place
-   * @param {() => void} chosen
+   * @param {(card: Card | null) => void} chosen
    * @param {() => void} pointed
    */
   constructor(server, id, place, chosen, pointed) {
+    /** @type {Card | null} */
+    this.card = null;
     this.thumbnail = new Thumbnail(server);
     this.title = element("span", { class: "lora-rack-title" });
     this.folder = element("span", { class: "lora-rack-folder" });
@@ -162,7 +169,8 @@ class Item {
     this.family = element("span", { class: "lora-rack-family" });
     this.mark = element("span", { class: "lora-rack-faint" });
     this.element = element("div", {
-      class: "lora-rack-option", role: "option", id, "aria-posinset": place + 1, onclick: chosen,
+      class: "lora-rack-option", role: "option", id, "aria-posinset": place + 1,
+      onclick: () => chosen(this.card),
       onpointermove: pointed,
       onpointerdown: (/** @type {PointerEvent} */ event) => event.preventDefault(), // keep the focus in the field
     },
@@ -174,6 +182,7 @@ class Item {
 
   /** @param {Card | null} card @param {boolean} isHere @param {number} total @param {boolean} isInRack */
   show(card, isHere, total, isInRack) {
+    this.card = card;
     setAttribute(this.element, "aria-selected", isHere ? "true" : "false");
     setAttribute(this.element, "aria-setsize", total);
     setAttribute(this.element, "aria-busy", card === null);

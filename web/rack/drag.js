@@ -1,5 +1,8 @@
 // Moving a row by its grip: the list follows the hand, and the new place counts when it lets go.
 
+const EDGE_PX = 20;
+const SCROLL_PX = 8; // in each frame the hand stays at an edge
+
 /**
  * @param {PointerEvent} event the press on the grip
  * @param {HTMLElement} list
@@ -10,39 +13,48 @@ export function dragRow(event, list, dropped) {
   const row = /** @type {HTMLElement | null} */ (grip.closest("[role=listitem]"));
   if (event.button !== 0 || !row) return;
   event.preventDefault();
-  const others = [...list.children].filter((child) => child !== row);
-  const from = [...list.children].indexOf(row);
+  const rows = [...list.children].map((child) => /** @type {HTMLElement} */ (child));
+  const others = rows.filter((other) => other !== row);
+  const from = rows.indexOf(row);
   const height = row.getBoundingClientRect().height;
   const zoom = height / (row.offsetHeight || height); // the graph scales its nodes
+  const scrolled = list.scrollTop;
+  const most = list.scrollHeight - list.clientHeight; // a row held below the last makes the list longer
   let place = from;
+  let hand = event;
   const released = new AbortController();
   const { signal } = released;
 
-  const follow = (/** @type {PointerEvent} */ now) => {
-    row.style.transform = `translateY(${(now.clientY - event.clientY) / zoom}px)`;
-    const centres = others.map((other) => {
-      const box = other.getBoundingClientRect();
-      const shift = Number(/** @type {HTMLElement} */ (other).dataset.shift ?? 0) * height;
-      return box.top - shift + box.height / 2;
-    });
-    const here = row.getBoundingClientRect().top + height / 2;
-    place = centres.filter((centre) => centre < here).length;
-    others.forEach((other, index) => shift(/** @type {HTMLElement} */ (other), shiftOf(index, from, place), row.offsetHeight));
-    scrollAtEdge(list, now.clientY);
+  const follow = (now = hand) => {
+    hand = now;
+    const way = (now.clientY - event.clientY) / zoom + list.scrollTop - scrolled;
+    row.style.transform = `translateY(${way}px)`;
+    // By where the rows are laid out: on the screen they may still be gliding out of the way.
+    place = others.filter((other) => middleOf(other) < middleOf(row) + way).length;
+    others.forEach((other, index) => shift(other, shiftOf(index, from, place), row.offsetHeight));
+  };
+  const scroll = () => {
+    if (signal.aborted) return;
+    if (hand !== event && scrollAtEdge(list, most, hand.clientY)) follow();
+    requestAnimationFrame(scroll);
   };
   const end = (/** @type {PointerEvent} */ last) => {
     released.abort();
     row.classList.remove("is-dragged");
     row.style.transform = "";
-    for (const other of others) shift(/** @type {HTMLElement} */ (other), 0, 0);
+    for (const other of others) shift(other, 0, 0);
     if (last.type === "pointerup" && place !== from) dropped(place);
   };
   row.classList.add("is-dragged");
   grip.setPointerCapture(event.pointerId);
-  grip.addEventListener("pointermove", follow, { signal });
+  grip.addEventListener("pointermove", (now) => follow(now), { signal });
   grip.addEventListener("pointerup", end, { signal });
   grip.addEventListener("pointercancel", end, { signal });
+  scroll();
 }
+
+/** @param {HTMLElement} row @returns {number} px from the top of the list, whatever moves it on the screen */
+const middleOf = (row) => row.offsetTop + row.offsetHeight / 2;
 
 /**
  * Which way a row makes room when the one at `from` comes to stand at `place`.
@@ -58,13 +70,19 @@ function shiftOf(index, from, place) {
 
 /** @param {HTMLElement} row @param {number} direction @param {number} height */
 function shift(row, direction, height) {
-  row.dataset.shift = String(direction);
   row.style.transform = direction ? `translateY(${direction * height}px)` : "";
 }
 
-/** @param {HTMLElement} list @param {number} y */
-function scrollAtEdge(list, y) {
+/**
+ * @param {HTMLElement} list
+ * @param {number} most as far as it scrolls
+ * @param {number} y of the hand
+ * @returns {boolean} whether there was more that way
+ */
+function scrollAtEdge(list, most, y) {
   const box = list.getBoundingClientRect();
-  if (y < box.top + 20) list.scrollTop -= 12;
-  if (y > box.bottom - 20) list.scrollTop += 12;
+  const before = list.scrollTop;
+  if (y < box.top + EDGE_PX) list.scrollTop = before - SCROLL_PX;
+  if (y > box.bottom - EDGE_PX && before < most) list.scrollTop = Math.min(most, before + SCROLL_PX);
+  return list.scrollTop !== before;
 }

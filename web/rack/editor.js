@@ -2,8 +2,13 @@
 //
 // The text is the truth. It is taken from outside as it is and never rewritten by reading it; only a person's edit
 // makes a new one. Views are told to draw and are never asked for anything.
+//
+// The server answers when it does. While the rows of a newer text are under way, what a person does to the old ones
+// shows at once and is done again to the new ones; an answer about an older text is dropped.
 
-import { ServerError } from "../server.js";
+import { OneAtATime } from "../parts/one_at_a_time.js";
+import { problemOf, SILENT } from "../server.js";
+import { TEXTS } from "../texts.js";
 import { fileKey, Rows } from "./rows.js";
 
 /**
@@ -18,6 +23,8 @@ import { fileKey, Rows } from "./rows.js";
  * @property {() => void} textChanged
  * @property {() => void} gestureEnded a change is whole now: the moment for an undo step
  */
+
+const TYPING_PAUSE_MS = 250;
 
 export class RackEditor {
   /**
@@ -36,19 +43,28 @@ export class RackEditor {
     this.verdicts = new Map();
     /** @type {Problem | null} why the text cannot be shown as rows */
     this.problem = null;
-    /** @type {string} what happened to the last paste, drop or write; empty when all went well */
-    this.notice = "";
+    /** @type {Problem | null} what was wrong with the last paste, drop or write */
+    this.notice = null;
+    /** Whether the rows are still those of an older text. */
     this.isReading = false;
     this.showsText = false;
     this.isWired = false;
+    /** @type {{settled(): Promise<void>} | null} what also edits a row: the equaliser opened last */
+    this.panel = null;
     /** @type {() => void} */
     this.draw = () => {};
   }
 
   #text = "";
-  #reading = 0;
-  /** @type {Promise<void> | null} */
-  #writing = null;
+  /** Which text it is, counted; an answer to an earlier one is late. */
+  #turn = 0;
+  #pause = 0;
+  #reading = Promise.resolve();
+  /** @type {((rows: Rows) => void)[]} changes made while the text was being read */
+  #held = [];
+  #writing = new OneAtATime(() => this.#write());
+  /** @type {(() => Promise<void>)[]} what was asked for once and got no answer */
+  #unanswered = [];
 
   get text() {
     return this.#text;
@@ -77,49 +93,78 @@ export class RackEditor {
    */
   type(text) {
     this.#text = text;
+    this.#turn++;
+    this.isReading = true;
+    clearTimeout(this.#pause);
+    this.#pause = window.setTimeout(() => void this.read(), TYPING_PAUSE_MS);
     this.hooks.textChanged();
+  }
+
+  /** Read a text that was typed now, as its writer has turned to something else. */
+  stopTyping() {
+    if (this.#pause) void this.read();
   }
 
   /** Read the text and look up the files it names. */
   async read() {
-    const turn = ++this.#reading;
+    clearTimeout(this.#pause);
+    this.#pause = 0;
+    const turn = ++this.#turn;
     this.isReading = true;
     this.draw();
-    try {
-      const rows = this.isEmpty ? [] : await this.server.parse(this.#text);
-      if (turn !== this.#reading) return;
-      this.problem = null;
-      this.rows.replace(rows);
-    } catch (error) {
-      if (turn !== this.#reading) return;
-      this.problem = asProblem(error);
-    }
-    this.isReading = false;
-    this.draw();
-    await this.#lookUp();
+    this.#reading = this.#readText(turn);
+    await this.#reading;
+    if (turn === this.#turn) await this.#lookUp();
   }
 
-  /** Read the text and the files anew, as when files came or went. */
+  /** @param {number} turn */
+  async #readText(turn) {
+    const [rows, problem] = await this.#parsed();
+    if (turn !== this.#turn) return;
+    this.isReading = false;
+    this.problem = problem;
+    const held = this.#held.splice(0);
+    if (!problem) this.rows.replace(rows);
+    if (problem || !held.length) return this.draw();
+    for (const change of held) change(this.rows);
+    this.#take();
+    void this.#writing.run();
+  }
+
+  /** @returns {Promise<[RowData[], Problem | null]>} */
+  async #parsed() {
+    try {
+      return [this.isEmpty ? [] : await this.server.parse(this.#text), null];
+    } catch (error) {
+      return [[], problemOf(error)];
+    }
+  }
+
+  /** Look the files up anew, as when some came or went. */
   async refresh() {
-    this.files.clear();
-    await this.read();
+    this.files = new Map();
+    await (this.problem ? this.read() : this.#lookUp());
   }
 
   /**
    * Change the rows and write the text anew.
    *
-   * @param {(rows: Rows) => void} change
+   * @param {(rows: Rows) => void} change may be called a second time, for the rows of a text that is being read
    * @param {boolean} [isGesture] whether more of the same is to come, as while a fader is dragged
    */
   edit(change, isGesture = false) {
-    if (this.problem) return;
-    this.#reading++; // an answer under way is about an older text
-    this.isReading = false;
-    change(this.rows);
-    this.#take();
-    void this.#write().then(() => {
-      if (!isGesture) this.hooks.gestureEnded();
-    });
+    if (this.isReading) {
+      this.#held.push(change);
+      change(this.rows);
+      this.draw();
+      this.stopTyping();
+    } else if (this.problem) return;
+    else {
+      change(this.rows);
+      this.#take();
+      void this.#writing.run();
+    }
+    if (!isGesture) this.endGesture();
   }
 
   /** A gesture whose steps were edits is over. */
@@ -129,7 +174,21 @@ export class RackEditor {
 
   /** Resolves when the text holds every edit; with the server silent, when that is known. */
   async settled() {
-    while (this.#writing) await this.#writing;
+    await this.panel?.settled();
+    while (this.#held.length) {
+      this.stopTyping();
+      await this.#reading;
+    }
+    await this.#writing.run();
+  }
+
+  /** Resolves when the rows are those of the text and their files are known, or cannot be. */
+  async known() {
+    while (this.isReading) {
+      this.stopTyping();
+      await this.#reading;
+    }
+    await this.#lookUp();
   }
 
   /**
@@ -138,7 +197,8 @@ export class RackEditor {
    * @param {string} text
    */
   async addFromText(text) {
-    this.#append(await this.#asked(() => this.server.parse(text, true)), "nothingInPaste");
+    const rows = await this.#asked(() => this.server.parse(text, true), () => this.addFromText(text));
+    this.#append(rows, TEXTS.nothingInPaste);
   }
 
   /**
@@ -147,7 +207,8 @@ export class RackEditor {
    * @param {Blob} file
    */
   async addFromFile(file) {
-    this.#append(await this.#asked(() => this.server.stackInFile(file)), "nothingInFile");
+    const rows = await this.#asked(() => this.server.stackInFile(file), () => this.addFromFile(file));
+    this.#append(rows, TEXTS.nothingInFile);
   }
 
   /**
@@ -199,19 +260,30 @@ export class RackEditor {
     return left;
   }
 
-  /** Write what could not be written. */
+  get isSilent() {
+    return (this.problem ?? this.notice)?.type === SILENT;
+  }
+
+  /** Do what the server did not answer to. */
   retry() {
-    this.notice = "";
-    void this.#write().then(() => this.hooks.gestureEnded());
+    if (!this.isSilent) return;
+    this.notice = null;
+    const unanswered = this.#unanswered.splice(0);
+    if (this.problem) void this.read();
+    else {
+      void this.#lookUp();
+      this.endGesture();
+    }
+    for (const ask of unanswered) void ask();
   }
 
   /**
    * @param {RowData[] | null} rows
-   * @param {string} nothing
+   * @param {string} nothing what to say when there are none
    */
   #append(rows, nothing) {
     if (!rows) return;
-    this.notice = rows.length ? "" : nothing;
+    this.notice = rows.length ? null : { type: "Nothing", message: nothing };
     if (!rows.length) return this.draw();
     this.edit((all) => all.insert(rows));
     void this.#lookUp();
@@ -219,50 +291,43 @@ export class RackEditor {
 
   /** Ask about the files not asked about yet. */
   async #lookUp() {
+    const { files } = this;
     const unknown = new Map(this.rows.entries.map((row) => [fileKey(row), row]));
-    for (const key of this.files.keys()) unknown.delete(key);
+    for (const key of files.keys()) unknown.delete(key);
     if (!unknown.size) return;
     const found = await this.#asked(() => this.server.files([...unknown.values()]));
-    [...unknown.keys()].forEach((key, place) => found && this.files.set(key, found[place]));
+    if (!found) return;
+    [...unknown.keys()].forEach((key, place) => files.set(key, found[place]));
     this.draw();
   }
 
   /**
    * @template T
    * @param {() => Promise<T>} question
+   * @param {() => Promise<void>} [again] what to do when the server is back, where nothing else would ask anew
    * @returns {Promise<T | null>}
    */
-  async #asked(question) {
+  async #asked(question, again) {
     try {
       return await question();
     } catch (error) {
-      this.notice = asProblem(error).message;
+      this.notice = problemOf(error);
+      if (this.isSilent && again) this.#unanswered.push(again);
       this.draw();
       return null;
     }
   }
 
-  /** One question at a time; edits made meanwhile go with the next one. */
-  #write() {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = null;
-    });
-    return this.#writing;
-  }
-
-  async #writeAll() {
-    try {
-      while (this.rows.stale.length) {
-        const sent = this.rows.stale.map((row) => ({ ...row }));
-        const written = await this.server.write(sent);
-        this.rows.takeLines(sent, written.rows);
-        this.notice = "";
-        this.#take();
-      }
-    } catch (error) {
-      this.notice = error instanceof ServerError ? error.message : "serverSilent";
-      this.draw();
-    }
+  async #write() {
+    const sent = this.rows.stale.map((row) => ({ ...row }));
+    if (!sent.length || this.isReading || this.problem) return;
+    const turn = this.#turn;
+    const written = await this.#asked(() => this.server.write(sent));
+    if (!written || turn !== this.#turn) return;
+    this.rows.takeLines(sent, written.rows);
+    this.retry(); // what else it did not answer to
+    this.notice = null;
+    this.#take();
   }
 
   #take() {
@@ -273,13 +338,4 @@ export class RackEditor {
     }
     this.draw();
   }
-}
-
-/**
- * @param {unknown} error
- * @returns {Problem}
- */
-function asProblem(error) {
-  if (error instanceof ServerError) return error.problem;
-  return { type: "Error", message: error instanceof Error ? error.message : String(error) };
 }

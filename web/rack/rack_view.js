@@ -18,7 +18,6 @@ import { newEntry } from "./rows.js";
  * @typedef {EntryView | CommentView} RowView
  */
 
-const TYPING_PAUSE_MS = 250;
 const BAR_PX = 38;
 const ROW_PX = 50;
 const LIST_PADDING_PX = 8;
@@ -35,19 +34,18 @@ export class RackView {
     this.add.setAttribute("aria-haspopup", "dialog");
     this.count = element("span", { class: "lora-rack-faint lora-rack-count" });
     this.all = button(TEXTS.allOff, () => this.#toggleAll(), { text: TEXTS.allOff, class: "lora-rack-quiet" });
-    this.toggle = button(TEXTS.showText, () => this.#toggleText(), { icon: "text", class: "lora-rack-quiet" });
+    this.toggle = button(TEXTS.showText, () => void this.#toggleText(), { icon: "text", class: "lora-rack-quiet" });
     this.list = element("div", { class: "lora-rack-list", role: "list", "aria-label": TEXTS.rack });
     this.empty = element("div", { class: "lora-rack-empty" },
       element("strong", {}, TEXTS.emptyTitle), element("span", {}, TEXTS.emptyHint));
     this.area = element("textarea", {
       class: "lora-rack-text", "aria-label": TEXTS.stackText, spellcheck: "false", wrap: "off",
-      oninput: () => this.#typed(), onchange: () => this.editor.endGesture(),
+      oninput: () => this.editor.type(this.area.value), onchange: () => this.editor.endGesture(),
       onkeydown: (/** @type {KeyboardEvent} */ event) => event.stopPropagation(),
     });
     this.notice = element("div", { class: "lora-rack-notice", role: "alert" });
     this.status = element("div", { class: "lora-rack-unseen", role: "status" });
     this.element = this.#assemble();
-    this.typing = 0;
     /** @type {() => void} */
     this.onDrawn = () => {};
     editor.draw = () => this.draw();
@@ -119,9 +117,8 @@ export class RackView {
   }
 
   #drawNotice() {
-    const { problem, notice, isWired } = this.editor;
-    const texts = /** @type {Record<string, string>} */ (TEXTS);
-    const said = problem?.message || texts[notice] || notice || (isWired ? TEXTS.wired : "");
+    const { problem, notice, isWired, isSilent } = this.editor;
+    const said = (problem ?? notice)?.message ?? (isWired ? TEXTS.wired : "");
     this.notice.hidden = said === "";
     if (this.notice.dataset.said === said) return;
     this.notice.dataset.said = said;
@@ -129,7 +126,7 @@ export class RackView {
       button(text, act, { text, class: "lora-rack-chip" });
     this.notice.replaceChildren(element("span", {}, said));
     if (problem?.line) this.notice.append(way(TEXTS.goThere, () => this.#goTo(problem)));
-    if (notice === "serverSilent") this.notice.append(way(TEXTS.tryAgain, () => this.editor.retry()));
+    if (isSilent) this.notice.append(way(TEXTS.tryAgain, () => this.editor.retry()));
   }
 
   #assemble() {
@@ -234,7 +231,7 @@ export class RackView {
     const card = row && editor.fileOf(row)?.card;
     if (!card) return;
     const { blocks, elements } = row;
-    openEqualiser(place, editor.server, { name: card.name, title: stemOf(card.name), blocks, elements }, {
+    editor.panel = openEqualiser(place, editor.server, { name: card.name, title: stemOf(card.name), blocks, elements }, {
       textsChanged: (...texts) => editor.edit((rows) => rows.change(id, { blocks: texts[0], elements: texts[1] }), true),
       gestureEnded: () => editor.endGesture(),
     });
@@ -259,18 +256,14 @@ export class RackView {
     this.editor.edit((rows) => rows.switchAll(!anyOn));
   }
 
-  #toggleText() {
-    if (this.editor.problem) return this.area.focus();
-    this.editor.showsText = !this.editor.showsText;
+  async #toggleText() {
+    const { editor } = this;
+    if (editor.problem) return this.area.focus();
+    editor.stopTyping();
+    await editor.settled(); // a person who types over a text means one that holds all edits
+    editor.showsText = !editor.showsText;
     this.draw();
-    return this.editor.showsText ? this.area.focus() : undefined;
-  }
-
-  #typed() {
-    const text = this.area.value;
-    clearTimeout(this.typing);
-    this.editor.type(text);
-    this.typing = window.setTimeout(() => void this.editor.read(), TYPING_PAUSE_MS);
+    return editor.showsText ? this.area.focus() : undefined;
   }
 
   /** @param {import("./editor.js").Problem} problem */

@@ -145,7 +145,9 @@ export class EntryView {
    */
   #showProblem(row, card, problem) {
     this.problem.hidden = !problem && !card?.problem;
-    if (this.problem.hidden) return this.problem.replaceChildren();
+    const key = JSON.stringify([problem, card?.problem]);
+    if (this.problem.dataset.shown === key) return undefined; // a press on a candidate may be under way
+    this.problem.dataset.shown = key;
     const candidates = problem?.candidates ?? [];
     const isAmbiguous = problem?.type === "AmbiguousLora";
     const said = problem ? (isAmbiguous ? TEXTS.ambiguous : TEXTS.missing) : card?.problem ?? "";
@@ -170,7 +172,7 @@ export class EntryView {
     if (!this.isOpen) return;
     setAttribute(this.separate, "aria-checked", isSeparate ? "true" : "false");
     for (const [input, value] of /** @type {const} */ ([[this.start, row.start], [this.stop, row.stop]])) {
-      if (document.activeElement !== input) input.value = showNumber(value);
+      if (document.activeElement !== input) input.value = showNumber(value); // else it may be half typed
     }
     const words = card?.words ?? [];
     const key = words.join("\n");
@@ -265,6 +267,7 @@ export class EntryView {
       return undefined;
     }
     const fraction = cleanFraction(input.value.includes("%") ? value / 100 : value);
+    input.value = showNumber(fraction);
     const start = field === "start" ? fraction : Math.min(row.start, fraction);
     const stop = field === "stop" ? fraction : Math.max(row.stop, fraction);
     return this.editor.edit((rows) => rows.change(this.id, { start, stop }));

@@ -46,11 +46,16 @@ export class Stage {
       const image = element("img", {
         alt: "", draggable: "false", decoding: "async", src: this.urlOf(frame),
         onerror: () => this.images.get(frame) === image && this.hooks.lost(),
-        onload: () => this.picture.style.setProperty("--rack-ratio", String(image.naturalWidth / image.naturalHeight)),
+        onload: () => this.images.get(frame) === image && this.#fit(image),
       });
       return [frame, image];
     }));
     this.picture.prepend(...this.images.values());
+  }
+
+  /** @param {HTMLImageElement} image */
+  #fit({ naturalWidth, naturalHeight }) {
+    this.picture.style.setProperty("--rack-ratio", String(naturalWidth / naturalHeight));
   }
 
   /** @param {Frames} frames */
@@ -85,21 +90,22 @@ export class Stage {
 
   /** @param {PointerEvent} event */
   #grab(event) {
-    const { frames } = this;
-    if (event.button !== 0 || !frames) return;
+    if (event.button !== 0 || !this.frames) return;
     event.preventDefault();
     event.stopPropagation();
     const box = this.picture.getBoundingClientRect();
     const move = (/** @type {PointerEvent} */ now) => {
+      const { frames } = this; // a run that ends meanwhile brings others
+      if (!frames) return;
       const x = (now.clientX - box.left) / box.width;
       const y = (box.bottom - now.clientY) / box.height;
       if (frames.isWiping) frames.wipeTo(x);
       else frames.goTo(frames.columnOf(frames.strengthAlong(x)), y * (frames.lines.length - 1));
       this.hooks.moved();
     };
-    if (frames.isWiping) this.divider.focus({ preventScroll: true });
+    if (this.frames.isWiping) this.divider.focus({ preventScroll: true });
     holdPointer(this.picture, event, move, () => {
-      frames.goTo(frames.nearest);
+      this.frames?.goTo(this.frames.nearest);
       this.hooks.moved();
     });
     move(event);

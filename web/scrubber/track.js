@@ -68,26 +68,26 @@ export class Track {
 
   /** @param {PointerEvent} event */
   #grab(event) {
-    const { frames } = this;
-    if (event.button !== 0 || !frames) return;
+    if (event.button !== 0 || !this.frames) return;
     event.preventDefault();
     event.stopPropagation();
     const box = this.element.getBoundingClientRect();
-    const columnAt = (/** @type {PointerEvent} */ now) =>
-      frames.columnOf(frames.strengthAlong((now.clientX - box.left) / box.width));
     const x = (/** @type {HTMLElement} */ thumb) => {
       const at = thumb.getBoundingClientRect();
       return Math.abs(event.clientX - (at.left + at.right) / 2);
     };
-    const isOther = frames.isWiping && x(this.other) < x(this.main);
+    const isOther = this.frames.isWiping && x(this.other) < x(this.main);
     (isOther ? this.other : this.main).focus({ preventScroll: true });
     const move = (/** @type {PointerEvent} */ now) => {
-      if (isOther) frames.compareWith(columnAt(now));
-      else frames.goTo(frames.isWiping ? Math.round(columnAt(now)) : columnAt(now));
+      const { frames } = this; // a run that ends meanwhile brings others
+      if (!frames) return;
+      const column = frames.columnOf(frames.strengthAlong((now.clientX - box.left) / box.width));
+      if (isOther) frames.compareWith(column);
+      else frames.goTo(frames.isWiping ? Math.round(column) : column);
       this.moved();
     };
     holdPointer(this.element, event, move, () => {
-      frames.goTo(frames.nearest); // one lets go on a picture that was rendered
+      this.frames?.goTo(this.frames.nearest); // one lets go on a picture that was rendered
       this.moved();
     });
     move(event);

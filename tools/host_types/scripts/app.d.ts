@@ -53,6 +53,8 @@ interface ChangeTracker {
 
 export interface Graph {
   id?: string;
+  nodes: LGraphNode[];
+  subgraphs?: Map<string, Graph>;
   serialize(): object;
 }
 
