@@ -39,6 +39,7 @@ class KeyMap:
     shapes: Mapping[str, tuple[int, ...]]
     # Weights that do not show their shape, with the one they stand for, () where nobody tells.
     packed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    unlisted: frozenset[str] = frozenset()  # keys ComfyUI takes patches for and does not write
 
     @classmethod
     def of(
@@ -46,10 +47,11 @@ class KeyMap:
         names: Mapping[str, Target],
         shapes: Mapping[str, tuple[int, ...]],
         packed: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+        unlisted: frozenset[str] = frozenset(),
     ) -> KeyMap:
         """A key map of these names, the host's known mistakes mended."""
         mended = {name: _mended(name, target, shapes.get(target.key)) for name, target in names.items()}
-        return cls(mended, shapes, packed)
+        return cls(mended, shapes, packed, unlisted)
 
     def find(self, layer: str) -> Target | None:
         """The target of a layer name in any spelling, or of `<layer>.bias`; None where the model has none."""

@@ -56,6 +56,7 @@ class Verdict:
     model_family: Family | None = None
     clip_family: Family | None = None
     way: str = ""  # merged or live, where it changes the model
+    unlisted: frozenset[str] = frozenset()  # keys ComfyUI's own loader would leave as they are
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -237,6 +238,9 @@ class Verdict:
         # Where ComfyUI's own loader would do something else, and why.
         kinds = {a.kind: a.unlike_host for name in self.matched for a in self.lora.layers[name]}
         yield from (f"{kind}: {unlike}" for kind, unlike in kinds.items() if unlike)
+        if self.unlisted:
+            count, example = _count(self.unlisted, "weight"), min(self.unlisted)
+            yield f"left alone by ComfyUI's own loader, written here: {count}, such as {example}"
         if self.entry.has_window and self.clip and self.entry.strength_clip:
             yield "the text encoder knows no steps, so its part is applied throughout"
         if self.foreign_keys:

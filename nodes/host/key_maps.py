@@ -12,6 +12,7 @@ import torch
 from ...lora_core.key_map import KeyMap, Target
 from ...lora_core.key_maps.names import names as model_names
 from ...lora_core.key_maps.text_encoders import names as text_encoder_names
+from .unlisted import is_unlisted
 
 _KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
 
@@ -43,7 +44,8 @@ def _key_map(
         shapes = {k: tuple(t.shape) for k, t in state.items() if t.is_floating_point()}
         packed = {key: _shape_of(module, key) for key in state.keys() - shapes.keys()}
         ours = our_names({**shapes, **packed})
-        known = _KEY_MAPS[module] = KeyMap.of({**ours, **names}, shapes, packed)
+        unlisted = frozenset(key for key in state if is_unlisted(module, key))
+        known = _KEY_MAPS[module] = KeyMap.of({**ours, **names}, shapes, packed, unlisted)
     return known
 
 

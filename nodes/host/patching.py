@@ -30,6 +30,7 @@ from .fused_adapter import FusedAdapter
 from .key_maps import clip_map, host_key, model_map, to_target
 from .live import live_model
 from .live_modules import can_be_live, merges_packed
+from .unlisted import write_after_load
 
 
 @dataclass(frozen=True)
@@ -140,14 +141,17 @@ def _judge(entries: Sequence[Entry], model_names: KeyMap | None, clip_names: Key
 def judge(entry: Entry, model_names: KeyMap | None, clip_names: KeyMap | None) -> Verdict:
     """The verdict on one entry. Raises UnresolvedLora or FileError."""
     loaded = load(entry)
+    met = [(_match(loaded, names), names) for names in (model_names, clip_names)]
+    unlisted = (found.keys & names.unlisted for found, names in met if found and names)
     return Verdict(
         entry,
         loaded.lora,
-        _match(loaded, model_names),
-        _match(loaded, clip_names),
+        met[0][0],
+        met[1][0],
         loaded.made_for,
         family_in(model_names) if model_names is not None else None,
         family_in(clip_names) if clip_names is not None else None,
+        unlisted=frozenset[str]().union(*unlisted),
     )
 
 
@@ -198,6 +202,8 @@ def _add_patches(patcher: Any, patches: Mapping[str, Sequence[Step | ForeignStep
                 calls.setdefault(strength, {})[key] = value
         for strength, patch in calls.items():
             patcher.add_patches(patch, strength)
+    by_key = [(key, value) for key, items in zip(patches, values, strict=True) for _, _, value in items]
+    write_after_load(getattr(patcher, "patcher", patcher), by_key)
 
 
 def _host_values(steps: Sequence[Step | ForeignStep]) -> Iterator[tuple[float, Any, Any]]:

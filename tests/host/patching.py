@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import comfy.model_management
+import comfy.utils
 import nodes
 import torch
 from torch import Tensor
@@ -42,6 +44,22 @@ def patched_weights(patcher: Any) -> dict[str, Tensor]:
         return {key: state[key].clone() for key in patcher.patches}
     finally:
         comfy.model_management.unload_all_models()
+
+
+@contextmanager
+def set_by_hand(model: Any, weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """The model with other numbers in some weights."""
+    comfy.model_management.unload_all_models()
+    held = {key: comfy.utils.get_attr(model.model, key) for key in weights}
+    before = {key: tensor.detach().clone() for key, tensor in held.items()}
+    try:
+        for key, tensor in held.items():
+            tensor.data.copy_(weights[key])
+        yield
+    finally:
+        comfy.model_management.unload_all_models()
+        for key, tensor in held.items():
+            tensor.data.copy_(before[key])
 
 
 def assert_equal(ours: Any, theirs: Any, record: Any) -> None:

@@ -12,7 +12,7 @@ import layouts
 import lora_files
 import pytest
 import torch
-from patching import our_stack
+from patching import our_stack, set_by_hand
 from sampling import STEPS, apart, sample
 from test_equality import kohya_tensors
 from test_live import TOLERANCE, save_loras
@@ -144,14 +144,22 @@ PARAMETER = "diffusion_model.pos_embed"
 
 def test_a_weight_no_layer_applies_is_merged_or_refused(pack: Any, lora_folder: Path) -> None:
     model, _ = layouts.load("sd3", torch.float32)
-    shape = model.model.state_dict()[PARAMETER].shape
-    tensors = {**kohya_tensors("sd3", model, None, 0), f"{PARAMETER}.diff": torch.randn(shape)}
+    positions = model.model.state_dict()[PARAMETER]
+    change = torch.randn(positions.shape, generator=torch.Generator().manual_seed(4))
+    save_loras(lora_folder, "sd3", model, count=1)
+    (lora_folder / "0.safetensors").rename(lora_folder / "layers.safetensors")
+    tensors = {**kohya_tensors("sd3", model, None, 0), f"{PARAMETER}.diff": change}
     lora_files.save(lora_folder / "0.safetensors", tensors)
     live, _, report = windowed(pack, model, "<lora:0:0.8>", mode="live")
     assert list(live.patches) == [PARAMETER]
     assert "live, 1 weight no layer applies merged" in report
     merged, _, _ = windowed(pack, model, "<lora:0:0.8>", mode="merged")
-    assert apart(sample(live, "sd3"), sample(merged, "sd3")) <= TOLERANCE
+    layers, _, _ = windowed(pack, model, "<lora:layers:0.8>", mode="merged")
+    with set_by_hand(model, {PARAMETER: positions + 0.8 * change}):
+        byhand = sample(layers, "sd3")
+    assert apart(byhand, sample(layers, "sd3")) > 10 * TOLERANCE
+    for patched in (live, merged):
+        assert apart(sample(patched, "sd3"), byhand) <= TOLERANCE
     with pytest.raises(Exception, match=f"0.safetensors is on from 0 to 0.5 .*{PARAMETER}"):
         windowed(pack, model, "<lora:0:0.8:stop=0.5>")
 

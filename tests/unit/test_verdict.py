@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,14 @@ def test_what_the_host_takes_is_said_and_not_called_unknown() -> None:
     verdict.require_effect()
     assert "  1 key of a format this pack has no formula for" in verdict.describe()
     assert "not a LoRA's" not in verdict.describe()
+
+
+def test_weights_the_hosts_loader_leaves_are_said() -> None:
+    verdict = _verdict({"unet_a": Difference(torch.zeros(8, 6))}, Entry("ink"))
+    assert "left alone by" not in verdict.describe()
+    lines = replace(verdict, unlisted=frozenset({"b.modulation", "a.modulation"})).describe().splitlines()
+    note = "left alone by ComfyUI's own loader, written here: 2 weights, such as a.modulation"
+    assert f"  {note}" in lines
 
 
 def test_a_file_nobody_takes_is_no_lora() -> None:

@@ -1,0 +1,109 @@
+"""Weights that take patches and that the host's load leaves as they are, written after it.
+
+The host goes through modules without children (comfy/model_patcher.py `_load_list`, 0.3.75). What a module
+owns beside its children is never written, nor is a buffer: Wan's modulations, tables of scales and shifts,
+position embeddings, class tokens. Nor is what a module that cannot cast its weights owns, while memory keeps
+it off the device.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import comfy.patcher_extension
+from torch import nn
+
+_KEY = "lora_rack_unlisted"
+_ON_LOAD = comfy.patcher_extension.CallbacksMP.ON_LOAD
+
+
+def is_unlisted(model: nn.Module, key: str) -> bool:
+    """Whether the host's load leaves a weight out, however much memory there is."""
+    module, name = _owner(model, key)
+    if module is None:
+        return False
+    own = module._parameters
+    beside_others = name in own and any(other not in own for other, _ in module.named_parameters())
+    return beside_others or name in module._buffers
+
+
+def write_after_load(patcher: Any, patches: Iterable[tuple[str, Any]]) -> None:
+    """Have the host's every load of `patcher` followed by what it leaves of these patches (key, value).
+
+    The patches have been added to it. Those of other nodes for the same weight stay the host's affair.
+    """
+    left: defaultdict[str, list[Any]] = defaultdict(list)
+    for key, value in patches:
+        if is_unlisted(patcher.model, key) or _is_uncast(patcher.model, key):
+            left[key].append(value)
+    if not left:
+        return
+    for earlier in patcher.get_callbacks(_ON_LOAD, _KEY):
+        for key, values in earlier.patches.items():
+            left[key] = [*values, *left[key]]
+    patcher.remove_callbacks_with_key(_ON_LOAD, _KEY)
+    patcher.add_callback_with_key(_ON_LOAD, _KEY, _Writer({key: tuple(v) for key, v in left.items()}))
+
+
+@dataclass(frozen=True, eq=False)
+class _Writer:
+    """The host's ON_LOAD callback; one per patcher, handed on to its clones."""
+
+    patches: Mapping[str, tuple[Any, ...]]
+
+    def __call__(self, patcher: Any, *_load: Any) -> None:
+        for key, ours in self.patches.items():
+            # What has been written has a backup, which the host restores and drops before it writes anew.
+            if key in patcher.backup:
+                continue
+            if is_unlisted(patcher.model, key):
+                _write(patcher, key, ours)
+            else:
+                _write_module(patcher, key)
+
+
+def _write(patcher: Any, key: str, ours: tuple[Any, ...]) -> None:
+    """Write our patches of a weight the way the host writes, where the weight is."""
+    every = patcher.patches.get(key, [])
+    patches = [patch for patch in every if any(patch[1] is value for value in ours)]
+    if not patches:
+        return
+    module, name = _owner(patcher.model, key)
+    is_buffer = name in module._buffers
+    if is_buffer:
+        # Written in place, as the host would turn it into a parameter; its memory may be that of a file.
+        module._buffers[name] = module._buffers[name].clone()
+    patcher.patches[key] = patches
+    try:
+        patcher.patch_weight_to_device(key, inplace_update=is_buffer)
+    finally:
+        patcher.patches[key] = every
+    if key in getattr(patcher, "backup_buffers", ()):
+        # Hosts after 0.3.75 that load on demand put buffers back themselves, and as parameters from here.
+        del patcher.backup[key]
+
+
+def _write_module(patcher: Any, key: str) -> None:
+    """Write all of a module the host has yet to put onto the device, as it would do then."""
+    path, _, _ = key.rpartition(".")
+    module = patcher.model.get_submodule(path)
+    for name in module._parameters:
+        patcher.patch_weight_to_device(f"{path}.{name}")
+    # The host's own mark: it moves the module later without patching it again.
+    module.comfy_patched_weights = True
+
+
+def _is_uncast(model: nn.Module, key: str) -> bool:
+    module, name = _owner(model, key)
+    return module is not None and name in module._parameters and not hasattr(module, "comfy_cast_weights")
+
+
+def _owner(model: nn.Module, key: str) -> tuple[Any, str]:
+    path, _, name = key.rpartition(".")
+    try:
+        return model.get_submodule(path), name
+    except AttributeError:
+        return None, name  # a packed weight's numbers, kept under its name as if it were a module
