@@ -81,7 +81,8 @@ class Picker {
     for (let place = first; place < last; place++) {
       let item = items.get(place);
       if (!item) {
-        item = new Item(this.server, `${this.id}-${place}`, place, (card) => this.#choose(place, card), () => this.#goTo(place, false));
+        const [choose, goTo] = [(/** @type {Card} */ card) => this.#choose(place, card), () => this.#goTo(place, false)];
+        item = new Item(this.server, `${this.id}-${place}`, place, choose, goTo);
         items.set(place, item);
         this.room.append(item.element);
       }
