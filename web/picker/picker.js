@@ -81,7 +81,7 @@ class Picker {
     for (let place = first; place < last; place++) {
       let item = items.get(place);
       if (!item) {
-        const [choose, goTo] = [(/** @type {Card} */ card) => this.#choose(place, card), () => this.#goTo(place, false)];
+        const [choose, goTo] = [(/** @type {Card | null} */ card) => this.#choose(place, card), () => this.#goTo(place, false)];
         item = new Item(this.server, `${this.id}-${place}`, place, choose, goTo);
         items.set(place, item);
         this.room.append(item.element);
