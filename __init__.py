@@ -1,9 +1,9 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
-from .nodes import routes
 from .nodes.blocks import LoraRackBlocks
 from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
+from .nodes.page import routes
 from .nodes.prompt import LoraRackPrompt
 from .nodes.slider_preview import LoraRackSliderPreview
 from .nodes.sliders import LoraRackSliders

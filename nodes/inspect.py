@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..lora_core.inspect_report import describe
+from ..lora_core.reports import describe
 from . import host, inputs
-from .energy_chart import energy_chart
+from .drawing.energy_chart import energy_chart
 
 
 class LoraRackInspect(inputs.NamesOneLora):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..lora_core.embeddings import prefix_embeddings
-from ..lora_core.grammar import read_prompt, scan_prompt
+from ..lora_core.grammar import prefix_embeddings, read_prompt, scan_prompt
 from . import host, inputs
 from .rows import problems
 from .stack_type import to_wire

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..lora_core.axes import Axis, Sweep, read_values, write_number
 from ..lora_core.errors import BadSweepText, RackError, UnresolvedLora
-from ..lora_core.measurements import Measured, as_json, measure_sweep
-from ..lora_core.sliders import SLIDERS
+from ..lora_core.library import SLIDERS
+from ..lora_core.measures import Measured, as_json, measure_sweep
 from ..lora_core.stack import Entry
-from ..lora_core.sweep import Axis, Sweep, read_values, write_number
 from . import host, inputs
-from .frames import frames_for_page
+from .drawing.sweep_sheet import draw_sweep
+from .page.frames import frames_for_page
 from .sliders import AUTO, slider_files, slider_lora, slider_name
 from .stack_type import from_wire, to_wire
-from .sweep_sheet import draw_sweep
 
 OTHER = "other"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..lora_core.sliders import SLIDERS
+from ..lora_core.library import SLIDERS
 from ..lora_core.stack import Entry
 from . import host, inputs
 from .stack_type import to_wire

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..lora_core.applying import MODES
 from ..lora_core.grammar import parse, scan
-from ..lora_core.modes import MODES
 from . import host, inputs
 from .rows import problems, words_of
 from .stack_type import from_wire, idle_in, to_wire

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
+from ..lora_core.axes import Sweep, read_axes
 from ..lora_core.errors import RackError
-from ..lora_core.measurements import as_json, measure_sweep
-from ..lora_core.sweep import Sweep, read_axes
+from ..lora_core.measures import as_json, measure_sweep
 from . import host, inputs
-from .frames import frames_for_page
+from .drawing.sweep_sheet import draw_sweep
+from .page.frames import frames_for_page
 from .stack_type import from_wire
-from .sweep_sheet import draw_sweep
 
 _AXES = "<lora:add_detail> -2:2:5"
 

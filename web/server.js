@@ -1,4 +1,4 @@
-// The questions the page asks the server (nodes/routes.py). It reads and writes no stack text by itself.
+// The questions the page asks the server (nodes/page/routes.py). It reads and writes no stack text by itself.
 
 import { TEXTS } from "./texts.js";
 
@@ -176,7 +176,7 @@ export class Server {
   }
 
   /**
-   * A workflow with other nodes in the place of some; see nodes/routes_convert.py.
+   * A workflow with other nodes in the place of some; see nodes/page/convert_routes.py.
    *
    * @param {"rack" | "loaders"} to
    * @param {{workflow: object, nodes: string[], subgraph: string}} place without nodes, all of the workflow

@@ -14,7 +14,33 @@ from typing import Any
 from . import dora, full, glora, ia3, in_parts, loha, lokr, low_rank, oft, padded
 from .adapter import Adapter as Adapter
 from .change import Reorder as Reorder
+from .full import Difference
+from .in_parts import InParts
+from .loha import LoHa
+from .lokr import LoKr
+from .low_rank import LowRank, LowRankRun, join
+from .padded import MAX_DIMENSIONS, Padded
 from .roles import BadTensors, Roles
+
+__all__ = [
+    "MAX_DIMENSIONS",
+    "Adapter",
+    "BadTensors",
+    "Difference",
+    "InParts",
+    "Layer",
+    "LoHa",
+    "LoKr",
+    "LowRank",
+    "LowRankRun",
+    "Padded",
+    "Reorder",
+    "Roles",
+    "find",
+    "join",
+    "pack",
+    "unpack",
+]
 
 FORMULAS: tuple[Callable[[Roles], tuple[Any, set[str]] | None], ...] = (
     full.value_from_roles,

@@ -2,18 +2,32 @@
 
 from .apart import Apart, Slice, Weight, within
 from .block_weights import NEUTRAL, BlockWeights, read_block_weights
+from .curves import WHOLE, draw_curve, read_curve
 from .families import Family, Place, family_of, family_without_model
+from .ids import is_of_text_encoder, read_id
+from .listing import ranges
+from .preset_list import fitting_presets
+from .whole_family import BASE, whole_family
 
 __all__ = [
+    "BASE",
     "NEUTRAL",
+    "WHOLE",
     "Apart",
     "BlockWeights",
     "Family",
     "Place",
     "Slice",
     "Weight",
+    "draw_curve",
     "family_of",
     "family_without_model",
+    "fitting_presets",
+    "is_of_text_encoder",
+    "ranges",
     "read_block_weights",
+    "read_curve",
+    "read_id",
+    "whole_family",
     "within",
 ]

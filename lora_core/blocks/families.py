@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from ..key_maps.families import Family as Known
-from ..key_maps.families import describe, find_family
+from ..key_maps import Family as Known
+from ..key_maps import describe, find_family
 from .apart import Slice
 from .data import table
 from .elements import bare, element_of, parts_of

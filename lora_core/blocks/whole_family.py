@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from ..key_maps.families import Family as Known
+from ..key_maps import Family as Known
 from .data import table
 from .families import PREFIX, Family, Rule
 from .ids import BlockId, is_of_text_encoder, read_blocks, read_id

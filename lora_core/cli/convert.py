@@ -9,7 +9,7 @@ from typing import Any
 
 from ..convert import convert
 from ..errors import BadWorkflow
-from ..stream import refuse_existing, replacing
+from ..reading import refuse_existing, replacing
 from .output import add_json_option, print_json
 
 

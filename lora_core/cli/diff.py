@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..compare import Difference, compare_loras, compare_loras_on, compare_tensors, summary
 from ..errors import NotALora, RackError
-from ..files import read_header
-from ..partial import PartialLora
+from ..reading import PartialLora, read_header
+from ..reports import Difference, compare_loras, compare_loras_on, compare_tensors, summary
 from .output import add_json_option, dtype_name, print_json, shape_text, table
 
 _ROUNDING = 1e-5  # of products summed in another order, in float32

@@ -8,15 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..bake import baked
+from ..applying import baked
 from ..errors import FileError
-from ..files import Header, Stamp, is_pickle, read_header
-from ..hashes import known_hashes
-from ..key_maps import Checkpoint, read_layout
-from ..key_maps.guess import guess_family, is_text_encoder
-from ..lora import Lora
-from ..partial import PartialLora
-from ..sidecars import trigger_words
+from ..key_maps import Checkpoint, guess_family, is_text_encoder, read_layout
+from ..library import trigger_words
+from ..reading import Header, Lora, PartialLora, Stamp, is_pickle, known_hashes, read_header
 from .output import add_json_option, dtype_name, print_error, print_json, size_text, table
 
 # Metadata worth a line: kohya's ss_* and modelspec's, see their README and "sai_model_spec".

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from ..files import Stamp, is_pickle, read_file, read_header
-from ..key_names import split_key
+from ..reading import Stamp, is_pickle, read_file, read_header, split_key
 from .output import add_json_option, dtype_name, print_json, shape_text, table
 
 

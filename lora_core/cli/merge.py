@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from ..bake import Bake, bake, plan
+from ..applying import Bake, bake, plan
 from ..errors import RackError
-from ..stream import refuse_existing
+from ..reading import refuse_existing
 from .output import ProgressBar, add_json_option, print_json, size_text
 from .stacks import read_stack
 

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import torch
 
-from ..files import DTYPES
+from ..reading import DTYPES
 
 _WIDTH = 30
 _REDRAW_S = 0.1

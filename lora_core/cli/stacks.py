@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ..errors import RackError
 from ..grammar import parse
-from ..index import Index
-from ..library import Library
+from ..library import Index, Library
 from ..stack import Entry
 
 EXTENSIONS = frozenset({".safetensors", ".sft", ".pt", ".pth", ".bin", ".ckpt"})

@@ -18,6 +18,7 @@ rows.py and prompts.py find tags in texts, scanner.py collects them.
 from __future__ import annotations
 
 from ..stack import Stack
+from .embeddings import prefix_embeddings
 from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
 from .rows import scan
 from .scanner import Scan, Tag
@@ -29,6 +30,7 @@ __all__ = [
     "Scan",
     "Tag",
     "parse",
+    "prefix_embeddings",
     "read_prompt",
     "scan",
     "scan_prompt",

@@ -5,6 +5,31 @@ layer, `tables`, `diffusers` and `unet` give them diffusers' names, `checkpoints
 """
 
 from .checkpoints import Checkpoint, Place, read_layout
-from .families import Family, describe, find_family
+from .families import Family, describe, find_family, unet_version
+from .family_of_file import FileFamily, family_of_file, input_widths
+from .guess import canonical, guess_family, is_text_encoder
+from .key_map import KeyMap, Target
+from .names import model_names
+from .reverse import likely_key
+from .text_encoders import text_encoder_names
 
-__all__ = ["Checkpoint", "Family", "Place", "describe", "find_family", "read_layout"]
+__all__ = [
+    "Checkpoint",
+    "Family",
+    "FileFamily",
+    "KeyMap",
+    "Place",
+    "Target",
+    "canonical",
+    "describe",
+    "family_of_file",
+    "find_family",
+    "guess_family",
+    "input_widths",
+    "is_text_encoder",
+    "likely_key",
+    "model_names",
+    "read_layout",
+    "text_encoder_names",
+    "unet_version",
+]

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..key_map import KeyMap
 from . import names, text_encoders
 from .families import Family, Shapes, describe, find_family
+from .key_map import KeyMap
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class Checkpoint:
     def model_map(self) -> KeyMap:
         """Layer names of the diffusion model."""
         shapes = self._shapes(self.model)
-        return KeyMap.of(names.names(shapes), shapes)
+        return KeyMap.of(names.model_names(shapes), shapes)
 
     def clip_map(self) -> KeyMap:
         """Layer names of the text encoders."""
         shapes = self._shapes(self.clip)
-        return KeyMap.of(text_encoders.names(shapes), shapes)
+        return KeyMap.of(text_encoders.text_encoder_names(shapes), shapes)
 
     def _shapes(self, places: Mapping[str, Place]) -> dict[str, tuple[int, ...]]:
         return {key: place.shape(self.shapes[place.key]) for key, place in places.items()}

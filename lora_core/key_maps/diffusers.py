@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..key_map import Target
 from .families import Shapes
+from .key_map import Target
 from .tables import Table
 
 

@@ -1,7 +1,7 @@
 """Every layer name a diffusion model answers to: path of the layer × ways of writing it.
 
 `host_names` is the map the host builds (comfy/lora.py `model_lora_keys_unet`), names that lead to no weight
-left out; `names` knows more spellings. Where two meanings meet the host's wins.
+left out; `model_names` knows more spellings. Where two meanings meet the host's wins.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ..key_map import Target
 from .diffusers import diffusers_paths, module_of
 from .families import Family, Shapes, find_family
+from .key_map import Target
 from .tables import MORE_TABLES, TABLES
 from .unet import old_processor_path, unet_paths
 
@@ -62,7 +62,7 @@ _TABLE_STYLES: Mapping[Family, tuple[Style, ...]] = {
 _UNET_STYLES = (_KOHYA, _LYCORIS)
 _UNET_PROCESSOR_STYLES = (_BARE, Style("unet."))
 
-# Any of a trainer's habits may meet any family, so `names` takes every path in every one of these.
+# Any of a trainer's habits may meet any family, so `model_names` takes every path in every one of these.
 _ALL_STYLES = (_TRANSFORMER, _PEFT, _KOHYA, _LYCORIS, _ONE_TRAINER, _DIFFUSION_MODEL, _BARE)
 _ALL_UNET_STYLES = (Style("unet."), _PEFT, _PEFT_UNET, _KOHYA, _LYCORIS, _BARE)
 
@@ -101,7 +101,7 @@ def host_names(shapes: Shapes) -> dict[str, Target]:
     return names
 
 
-def names(shapes: Shapes) -> dict[str, Target]:
+def model_names(shapes: Shapes) -> dict[str, Target]:
     """`host_names`, and the spellings trainers write that the host does not know."""
     found = host_names(shapes)
     own = dict(_own_paths(shapes))

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from ..key_map import Target
 from .families import Shapes
+from .key_map import Target
 from .names import Style
 
 _PROJECTION = re.compile(
@@ -55,7 +55,7 @@ def host_names(shapes: Shapes) -> dict[str, Target]:
     return names
 
 
-def names(shapes: Shapes) -> dict[str, Target]:
+def text_encoder_names(shapes: Shapes) -> dict[str, Target]:
     """`host_names`, and every module of every encoder in the spellings of its place among them."""
     found = host_names(shapes)
     encoders = _encoders(shapes)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..patch import Foreign
+from ..applying import Foreign
 from .plan import Part
 from .surroundings import Call, Surroundings
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..adapters.loha import LoHa
-from ..adapters.lokr import LoKr
-from ..adapters.low_rank import LowRank
-from ..patch import Foreign
+from ..adapters import LoHa, LoKr, LowRank
+from ..applying import Foreign
 from .plan import Part
 from .site import Site, Slice
 from .terms import BiasTerm, DeltaTerm, KroneckerTerm, LowRankTerm, Numbers, Term

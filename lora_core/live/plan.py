@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..adapters import Adapter
-from ..adapters.low_rank import LowRank
-from ..adapters.padded import Padded
+from ..adapters import Adapter, LowRank, Padded
+from ..applying import Foreign, Match, in_parts
 from ..blocks import Apart, Weight, within
-from ..key_map import Target
-from ..patch import Foreign, Match, in_parts
+from ..key_maps import Target
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..key_map import Target
-from ..patch import Foreign
+from ..applying import Foreign
+from ..key_maps import Target
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 Parameters = Mapping[str, Tensor | None]

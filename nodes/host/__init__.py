@@ -20,7 +20,7 @@ from .library import (
 from .patching import Applied, apply_stack
 from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
 from .sliders import find_slider, slider_candidates
-from .sweep import LoraSweep, encode_sweep, prepare_sweep
+from .sweeping.preparing import LoraSweep, encode_sweep, prepare_sweep
 
 __all__ = [
     "Applied",

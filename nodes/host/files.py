@@ -16,13 +16,11 @@ from pathlib import Path
 import comfy.model_management
 import folder_paths
 
+from ...lora_core.applying import Match
 from ...lora_core.cache import ByteCache
-from ...lora_core.family_of_file import FileFamily, family_of_file
-from ...lora_core.files import Stamp, read_file, read_header
-from ...lora_core.key_map import KeyMap
-from ...lora_core.lora import Lora, read_lora
-from ...lora_core.patch import Match
-from ...lora_core.sidecars import trigger_words
+from ...lora_core.key_maps import FileFamily, KeyMap, family_of_file
+from ...lora_core.library import trigger_words
+from ...lora_core.reading import Lora, Stamp, read_file, read_header, read_lora
 from .library import Reference, lora_path
 
 

@@ -8,8 +8,7 @@ import torch
 from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
-from ...lora_core.adapters import Reorder, unpack
-from ...lora_core.adapters.padded import Padded
+from ...lora_core.adapters import Padded, Reorder, unpack
 
 
 class FusedAdapter(WeightAdapterBase):

@@ -6,10 +6,9 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from ...lora_core.inspect import Side, Spectrum, measure_alone, measure_on
-from ...lora_core.patch import family_in
+from ...lora_core.applying import Verdict, family_in
+from ...lora_core.reports import Side, Spectrum, measure_alone, measure_on
 from ...lora_core.stack import Entry
-from ...lora_core.verdict import Verdict
 from .files import CACHE
 from .key_maps import clip_map, model_map
 from .patching import judge

@@ -9,9 +9,7 @@ from typing import Any
 import comfy.lora
 import torch
 
-from ...lora_core.key_map import KeyMap, Target
-from ...lora_core.key_maps.names import names as model_names
-from ...lora_core.key_maps.text_encoders import names as text_encoder_names
+from ...lora_core.key_maps import KeyMap, Target, model_names, text_encoder_names
 from .unlisted import is_unlisted
 
 _KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()

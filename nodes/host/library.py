@@ -15,10 +15,8 @@ import comfy.utils
 import folder_paths
 
 from ...lora_core.errors import SearchUnfinished, UnresolvedLora
-from ...lora_core.file_facts import FileFacts
-from ...lora_core.files import Stamp
-from ...lora_core.index import Index
-from ...lora_core.library import Library, Limits
+from ...lora_core.library import FileFacts, Index, Library, Limits
+from ...lora_core.reading import Stamp
 from ...lora_core.stack import Entry
 
 Reference = str | Entry

@@ -14,9 +14,9 @@ import comfy.ops
 import torch
 from torch import Tensor, nn
 
-from ...lora_core.key_map import Target
+from ...lora_core.applying import Foreign
+from ...lora_core.key_maps import Target
 from ...lora_core.live import PlainTorch, Rows
-from ...lora_core.patch import Foreign
 
 
 class HostModules(PlainTorch):

@@ -17,14 +17,25 @@ from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
 from ...lora_core.adapters import pack
+from ...lora_core.applying import (
+    Foreign,
+    ForeignStep,
+    Match,
+    Step,
+    Verdict,
+    Way,
+    choose_ways,
+    family_in,
+    fuse,
+    match,
+    report,
+    require_blocks,
+)
 from ...lora_core.blocks import BlockWeights, Weight
 from ...lora_core.errors import BrokenFile
-from ...lora_core.key_map import KeyMap, Target
+from ...lora_core.key_maps import KeyMap, Target
 from ...lora_core.live import Plan, within_windows
-from ...lora_core.modes import Way, choose_ways
-from ...lora_core.patch import Foreign, ForeignStep, Match, Step, family_in, fuse, match, require_blocks
 from ...lora_core.stack import Entry
-from ...lora_core.verdict import Verdict, report
 from .files import CACHE, Loaded, load
 from .fused_adapter import FusedAdapter
 from .key_maps import clip_map, host_key, model_map, to_target

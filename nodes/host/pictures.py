@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from .sweep import Prepared, encode_sweep
+from .sweeping.preparing import Prepared, encode_sweep
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...lora_core.file_facts import FileFacts
-from ...lora_core.patch import match
-from ...lora_core.sliders import Traces, candidates, choose
+from ...lora_core.applying import match
+from ...lora_core.library import FileFacts, Traces, candidates, choose
 from .files import load
 from .key_maps import model_map
 from .library import facts_of, listed_paths, lora_names

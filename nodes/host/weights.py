@@ -9,7 +9,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ...lora_core.key_map import Target
+from ...lora_core.key_maps import Target
 
 
 def weights_of(patcher: Any) -> Callable[[Target], Tensor | None]:

@@ -18,7 +18,7 @@ def _spectrum(core: ModuleType, shares: dict[tuple[str, str], float], weight: fl
 
 
 def _chart(pack: ModuleType, spectrum: Any, title: str = "ink.safetensors") -> np.ndarray:
-    return np.asarray(pack.nodes.energy_chart.energy_chart(spectrum, title))
+    return np.asarray(pack.nodes.drawing.energy_chart.energy_chart(spectrum, title))
 
 
 def _rows_of(chart: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:

@@ -17,8 +17,8 @@ import layouts
 import lora_files
 import pytest
 import torch
+from lora_rack.lora_core.applying.model_blocks import family_in
 from lora_rack.lora_core.blocks import family_of
-from lora_rack.lora_core.patch import family_in
 from patching import assert_equal, host_chain
 from sampling import apart, sample
 from test_live import TOLERANCE

@@ -80,7 +80,7 @@ def test_three_odd_latents_get_the_hosts_noise(pack: Any, numbers: list[int] | N
     latent = {"samples": torch.zeros(3, 3, 5, 5), **({"batch_index": numbers} if numbers else {})}
     prepared = pack.nodes.host.prepare_sweep(demo()[0], None, latent, two_strengths(pack))
     drawn = comfy.sample.prepare_noise(prepared.latent["samples"], 7, prepared.latent["batch_index"])
-    batch_of = pack.nodes.host.sweep_batch.Batch.of
+    batch_of = pack.nodes.host.sweeping.batch.Batch.of
     batch = batch_of(drawn, prepared.latent["samples"], None, 3, None, None if numbers else 7)
     alone = comfy.sample.prepare_noise(latent["samples"], 7, numbers)
     assert torch.equal(batch.noise, alone.repeat(2, 1, 1, 1))
@@ -89,7 +89,7 @@ def test_three_odd_latents_get_the_hosts_noise(pack: Any, numbers: list[int] | N
 
 
 def two_strengths(pack: Any) -> Any:
-    sweep = pack.lora_core.sweep
+    sweep = pack.lora_core.axes
     return sweep.Sweep(sweep.read_axes(AXES))
 
 

@@ -13,9 +13,9 @@ import torch
 
 in_host.load_pack()
 
-from lora_rack.lora_core.key_map import Target  # noqa: E402
 from lora_rack.lora_core.key_maps import families as our_families  # noqa: E402
 from lora_rack.lora_core.key_maps import names, text_encoders  # noqa: E402
+from lora_rack.lora_core.key_maps.key_map import Target  # noqa: E402
 
 # Where the host's own slice is not that of the model, so that no file could be applied through it.
 _HOST_IS_WRONG = {
@@ -69,7 +69,7 @@ def test_model_map_equals_the_hosts(name: str, record_property: Any) -> None:
     wrong = _HOST_IS_WRONG.get(name, ())
     compared = _check_equal(ours, theirs, wrong)
     assert ours.keys() == theirs.keys()
-    wide = names.names(shapes)
+    wide = names.model_names(shapes)
     _check_equal(wide, theirs, wrong)
     _check_targets(wide, shapes)
     record_property("equal", compared)
@@ -85,7 +85,7 @@ def test_text_encoder_map_equals_the_hosts(name: str, record_property: Any) -> N
     ours = text_encoders.host_names(shapes)
     compared = _check_equal(ours, theirs, ())
     assert ours.keys() == theirs.keys()
-    wide = text_encoders.names(shapes)
+    wide = text_encoders.text_encoder_names(shapes)
     _check_equal(wide, theirs, ())
     _check_targets(wide, shapes)
     record_property("equal", compared)

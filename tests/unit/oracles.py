@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from lora_core.key_map import KeyMap, Target
-from lora_core.lora import Lora
-from lora_core.patch import Step, fuse, match
+from lora_core.applying.matching import match
+from lora_core.applying.patch import Step, fuse
+from lora_core.key_maps.key_map import KeyMap, Target
+from lora_core.reading.lora import Lora
 
 LINEAR = (24, 40)
 CONV = (24, 8, 3, 3)

@@ -26,7 +26,7 @@ from oracles import CONV, DTYPES, LINEAR, STRENGTHS, check, layer
 from torch import Tensor, nn
 
 from lora_core.adapters import Layer, find
-from lora_core.key_names import group_keys
+from lora_core.reading.key_names import group_keys
 
 logging.getLogger("LyCORIS").setLevel(logging.ERROR)
 

@@ -20,9 +20,9 @@ from peft import IA3Config, LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from lora_core.files import read_file
-from lora_core.key_map import Target
-from lora_core.lora import Lora, read_lora
+from lora_core.key_maps.key_map import Target
+from lora_core.reading.files import read_file
+from lora_core.reading.lora import Lora, read_lora
 
 RANKS = (1, 8, 128)
 

@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from lora_core.applying.matching import match
 from lora_core.errors import BrokenFile, FileError, NotALora, ShapeMismatch
-from lora_core.files import MAX_HEADER_BYTES, read_file, read_header
-from lora_core.key_map import KeyMap, Target
-from lora_core.lora import read_lora
-from lora_core.patch import match
+from lora_core.key_maps.key_map import KeyMap, Target
+from lora_core.reading.files import MAX_HEADER_BYTES, read_file, read_header
+from lora_core.reading.lora import read_lora
 
 UP, DOWN = "x.lora_up.weight", "x.lora_down.weight"
 

@@ -14,9 +14,9 @@ from oracles import patched
 from torch import Tensor
 
 from lora_core.errors import BrokenFile, FileError, NotALora
-from lora_core.files import read_file
-from lora_core.key_map import Target
-from lora_core.lora import read_lora
+from lora_core.key_maps.key_map import Target
+from lora_core.reading.files import read_file
+from lora_core.reading.lora import read_lora
 
 UP, DOWN = "x.lora_up.weight", "x.lora_down.weight"
 ONES = torch.ones

@@ -11,15 +11,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lora_core.bake import BAKED, Bake, bake, plan
+from lora_core.applying.baking import BAKED, Bake, bake, plan
+from lora_core.applying.matching import match
+from lora_core.applying.patch import Step, fuse
 from lora_core.blocks import read_block_weights
 from lora_core.errors import BrokenFile, NotALora, RackError
-from lora_core.files import read_file, read_header
 from lora_core.grammar import parse
-from lora_core.key_map import KeyMap, Target
-from lora_core.lora import read_lora
-from lora_core.partial import PartialLora
-from lora_core.patch import Step, fuse, match
+from lora_core.key_maps.key_map import KeyMap, Target
+from lora_core.reading.files import read_file, read_header
+from lora_core.reading.lora import read_lora
+from lora_core.reading.partial import PartialLora
 from lora_core.stack import Entry
 
 LAYERS = ("diffusion_model.blocks.0.q", "diffusion_model.blocks.1.q")

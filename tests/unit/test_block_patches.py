@@ -13,12 +13,14 @@ from torch import Tensor
 from lora_core.adapters import Adapter
 from lora_core.adapters.full import Difference, SetWeight
 from lora_core.adapters.low_rank import LowRank
-from lora_core.bake import bake, plan
+from lora_core.applying.baking import bake, plan
+from lora_core.applying.matching import Match, blocks_present
+from lora_core.applying.model_blocks import family_in
+from lora_core.applying.patch import Step, fuse
 from lora_core.blocks import BlockWeights, Place, read_block_weights
-from lora_core.files import Stamp
-from lora_core.key_map import KeyMap, Target
-from lora_core.lora import Lora
-from lora_core.patch import Match, Step, blocks_present, family_in, fuse
+from lora_core.key_maps.key_map import KeyMap, Target
+from lora_core.reading.files import Stamp
+from lora_core.reading.lora import Lora
 from lora_core.stack import Entry
 
 _SHAPES = {key: (8, 8) for key in unet(9, 2048)} | {"diffusion_model.input_blocks.1.1.norm.bias": (8,)}

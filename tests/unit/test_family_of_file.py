@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import lora_core.family_of_file as module
 import pytest
 
-import lora_core.family_of_file as module
-from lora_core.family_of_file import FileFamily, family_named, family_of_file, input_widths
 from lora_core.key_maps.families import Family, unet_version
-from lora_core.key_names import group_keys
+from lora_core.key_maps.family_of_file import FileFamily, family_named, family_of_file, input_widths
+from lora_core.reading.key_names import group_keys
 
 KNOWN = {family.value for family in Family} | {"Stable Video Diffusion"}
 KNOWN |= {name for width in (768, 1024, 1280, 2048) if (name := unet_version(width)) is not None}

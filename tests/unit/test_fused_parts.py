@@ -17,16 +17,18 @@ from lora_core.adapters.dora import DoRA, PeftDoRA
 from lora_core.adapters.full import Difference
 from lora_core.adapters.low_rank import LowRank
 from lora_core.adapters.padded import Padded
-from lora_core.bake import bake, plan
+from lora_core.applying.baking import bake, plan
+from lora_core.applying.matching import Foreign, Match
+from lora_core.applying.model_blocks import family_in
+from lora_core.applying.patch import Step, fuse
+from lora_core.applying.verdict import Verdict
 from lora_core.blocks import Family, family_of, read_block_weights
 from lora_core.errors import RackError
-from lora_core.files import Stamp
-from lora_core.key_map import KeyMap, Target
+from lora_core.key_maps.key_map import KeyMap, Target
 from lora_core.live import Dispatcher, LiveLayer, PlainTorch, Plan, Strengths, publish
-from lora_core.lora import Lora
-from lora_core.patch import Foreign, Match, Step, family_in, fuse
+from lora_core.reading.files import Stamp
+from lora_core.reading.lora import Lora
 from lora_core.stack import Entry
-from lora_core.verdict import Verdict
 
 H, MLP = 8, 12
 QKV = "diffusion_model.double_blocks.0.img_attn.qkv.weight"

@@ -11,7 +11,7 @@ import pytest
 from small_files import pair, save_lora
 
 from lora_core.errors import BadHash, BrokenFile
-from lora_core.hashes import claimed_hashes, is_match, measure, read_hash
+from lora_core.reading.hashes import claimed_hashes, is_match, measure, read_hash
 
 MIB = 2**20
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -14,9 +14,9 @@ from disk_reads import opened_under
 from small_files import UNET_LAYER, pair, save_lora
 
 from lora_core.errors import BrokenFile, SearchUnfinished
-from lora_core.file_facts import FileFacts, read_facts
-from lora_core.hashes import measure
-from lora_core.index import Index
+from lora_core.library.file_facts import FileFacts, read_facts
+from lora_core.library.index import Index
+from lora_core.reading.hashes import measure
 
 COUNT = 120  # more than are looked up one by one, and more than one batch
 
@@ -282,7 +282,7 @@ def test_processes_share_an_index(loras: list[Path], database: Path) -> None:
 def test_rows_of_files_long_gone_are_dropped(
     loras: list[Path], database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lora_core.index._SPARE_ROWS", -COUNT)
+    monkeypatch.setattr("lora_core.library.index._SPARE_ROWS", -COUNT)
     index = Index(database)
     index.refresh(loras)
     index.refresh(loras[:51])  # 120 rows are more than 2 · 51 - 120

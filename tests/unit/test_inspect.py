@@ -16,13 +16,13 @@ from lora_core.adapters.lokr import LoKr
 from lora_core.adapters.low_rank import LowRank
 from lora_core.adapters.padded import Padded
 from lora_core.blocks import family_of
-from lora_core.family_of_file import family_of_file
-from lora_core.files import Stamp
-from lora_core.inspect import Side, change_energy, measure_alone, measure_on
-from lora_core.key_map import Target
 from lora_core.key_maps.families import Family
+from lora_core.key_maps.family_of_file import family_of_file
+from lora_core.key_maps.key_map import Target
 from lora_core.key_maps.reverse import likely_key
-from lora_core.lora import Lora
+from lora_core.reading.files import Stamp
+from lora_core.reading.lora import Lora
+from lora_core.reports.energy import Side, change_energy, measure_alone, measure_on
 
 
 def _rand(*shape: int, seed: int = 0) -> Tensor:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core.key_map import Target
 from lora_core.key_maps import Family, Place, describe, find_family, names, read_layout, text_encoders
 from lora_core.key_maps.guess import canonical, guess_family
+from lora_core.key_maps.key_map import Target
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -50,7 +50,7 @@ def _unet(levels: int, resnets: int) -> Shapes:
     ],
 )
 def test_a_unets_levels_are_counted_from_its_keys(resnets: int, number: int, path: str) -> None:
-    found = names.names(_unet(3, resnets))
+    found = names.model_names(_unet(3, resnets))
     target = Target(f"diffusion_model.input_blocks.{number}.1.transformer_blocks.0.attn2.to_k.weight")
     rest = "transformer_blocks.0.attn2"
     joined = f"{path}.{rest}.to_k".replace(".", "_")
@@ -89,7 +89,7 @@ FLUX: Shapes = {
 
 
 def test_fluxs_fused_weights_are_cut() -> None:
-    found = names.names(FLUX)
+    found = names.model_names(FLUX)
     linear1 = "diffusion_model.single_blocks.3.linear1.weight"
     qkv = "diffusion_model.double_blocks.0.img_attn.qkv.weight"
     assert found["transformer.transformer_blocks.0.attn.to_v"] == Target(qkv, (0, 16, 8))
@@ -102,7 +102,7 @@ def test_fluxs_fused_weights_are_cut() -> None:
 
 
 def test_shift_and_scale_are_swapped() -> None:
-    swap = names.names(FLUX)["transformer.norm_out.linear"].function
+    swap = names.model_names(FLUX)["transformer.norm_out.linear"].function
     assert swap is not None
     assert swap(torch.tensor([[1.0], [2.0], [3.0], [4.0]])).flatten().tolist() == [3, 4, 1, 2]
 
@@ -110,7 +110,7 @@ def test_shift_and_scale_are_swapped() -> None:
 def test_fewer_heads_for_keys_and_values() -> None:
     key = "diffusion_model.layers.0.attention.qkv.weight"
     shapes: Shapes = {"diffusion_model.cap_embedder.1.weight": (6, 4), key: (10, 6)}
-    found = names.names(shapes)
+    found = names.model_names(shapes)
     assert [found[f"transformer.layers.0.attention.to_{part}"].offset for part in "qkv"] == [
         (0, 0, 6),
         (0, 6, 2),
@@ -165,13 +165,13 @@ def test_names_the_hosts_map_lacks(family: Shapes, module: str, spelling: str, i
     """Whether or not the weight shows its shape, as packed ones (NF4) do not."""
     key = f"diffusion_model.{module}.weight"
     shapes = {**family, key: () if is_packed else (8, 4)}
-    assert names.names(shapes)[spelling] == Target(key)
+    assert names.model_names(shapes)[spelling] == Target(key)
     assert spelling not in names.host_names(shapes)
 
 
 def test_a_packed_weight_is_not_cut() -> None:
     key = "diffusion_model.double_blocks.0.img_attn.qkv.weight"
-    found = names.names({**FLUX, key: ()})
+    found = names.model_names({**FLUX, key: ()})
     assert found["lora_unet_double_blocks_0_img_attn_qkv"] == Target(key)
     assert "transformer.transformer_blocks.0.attn.to_q" not in found
 
@@ -183,7 +183,7 @@ def test_an_unknown_model_has_the_generic_names() -> None:
         "lora_unet_some_new_layer": Target(key),
         "diffusion_model.some.new.layer": Target(key),
     }
-    assert names.names({key: (2, 2)})["transformer.some.new.layer"] == Target(key)
+    assert names.model_names({key: (2, 2)})["transformer.some.new.layer"] == Target(key)
 
 
 def test_unets_are_told_apart_by_the_text_they_read() -> None:
@@ -216,14 +216,14 @@ T5_LAYER = "t5xxl.transformer.encoder.block.0.layer.0.SelfAttention.q.weight"
     ],
 )
 def test_text_encoders_are_numbered_by_their_company(keys: list[str], name: str, key: str) -> None:
-    found = text_encoders.names(dict.fromkeys(keys, (4, 4)))
+    found = text_encoders.text_encoder_names(dict.fromkeys(keys, (4, 4)))
     assert found[name] == Target(key)
 
 
 @pytest.mark.parametrize("llm", ["qwen3_4b", "gemma2_2b", "umt5xxl"])
 def test_a_sole_llm_encoder_has_kohyas_names(llm: str) -> None:
     key = f"{llm}.transformer.model.layers.0.self_attn.q_proj.weight"
-    found = text_encoders.names({key: ()})
+    found = text_encoders.text_encoder_names({key: ()})
     assert found["lora_te_layers_0_self_attn_q_proj"] == Target(key)
     assert found["lora_te1_model_layers_0_self_attn_q_proj"] == Target(key)
 

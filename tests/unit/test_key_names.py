@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lora_core.key_names import NamedRole, group_keys, split_key
+from lora_core.reading.key_names import NamedRole, group_keys, split_key
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from disk_reads import opened_under
 from small_files import UNET_LAYER, pair, save_lora
 
 from lora_core.errors import AmbiguousLora, BadHash, MissingLora, OtherContent, SearchUnfinished
-from lora_core.index import Index
-from lora_core.library import Library, Limits
+from lora_core.library.index import Index
+from lora_core.library.library import Library, Limits
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from lora_core.adapters import Adapter
 from lora_core.adapters.full import Difference
 from lora_core.adapters.low_rank import LowRank
 from lora_core.errors import NotSweepable
-from lora_core.key_map import Target
+from lora_core.key_maps.key_map import Target
 from lora_core.live import Dispatcher, LiveLayer, PlainTorch, Strengths, publish
 from lora_core.live.plan import Part
 

@@ -12,9 +12,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from lora_core.errors import BrokenFile, NotALora
-from lora_core.files import read_file
-from lora_core.key_map import Target
-from lora_core.lora import Lora, read_lora
+from lora_core.key_maps.key_map import Target
+from lora_core.reading.files import read_file
+from lora_core.reading.lora import Lora, read_lora
 
 ONES = torch.ones
 

@@ -7,10 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from lora_core.axes import Sweep, read_axes
 from lora_core.errors import SweepMismatch
-from lora_core.measurements import as_json, measure_sweep
-from lora_core.metrics import measure
-from lora_core.sweep import Sweep, read_axes
+from lora_core.measures.measurements import as_json, measure_sweep
+from lora_core.measures.metrics import measure
 
 THREE = Sweep(read_axes("<lora:ink> -1:1:3"))
 

@@ -16,9 +16,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_files import FC1, TEXT_LAYER, UNET_LAYER, Q, json_of, pair, random, save_lora
 
-from lora_core import bake as baking
+from lora_core.applying import bake as baking
 from lora_core.cli import main
-from lora_core.stream import TensorReader
+from lora_core.reading.stream import TensorReader
 
 ROOT = Path(__file__).resolve().parents[2]
 

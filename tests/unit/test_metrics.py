@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage import color, filters
 
-from lora_core import metrics
+from lora_core.measures import metrics
 
 # Float64 throughout; what is left is rounding.
 EXACT = 1e-12

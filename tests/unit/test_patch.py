@@ -13,11 +13,12 @@ from torch import Tensor
 
 from lora_core.adapters import Adapter, pack, unpack
 from lora_core.adapters.low_rank import LowRank, LowRankRun
+from lora_core.applying.matching import Foreign, Match, match
+from lora_core.applying.patch import ForeignStep, Step, fuse
 from lora_core.errors import ShapeMismatch
-from lora_core.files import Stamp
-from lora_core.key_map import KeyMap, Target
-from lora_core.lora import Lora
-from lora_core.patch import Foreign, ForeignStep, Match, Step, fuse, match
+from lora_core.key_maps.key_map import KeyMap, Target
+from lora_core.reading.files import Stamp
+from lora_core.reading.lora import Lora
 
 WEIGHT = Target("w.weight")
 

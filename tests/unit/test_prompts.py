@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core.embeddings import prefix_embeddings
 from lora_core.errors import BadStackText
 from lora_core.grammar import read_prompt, scan_prompt
+from lora_core.grammar.embeddings import prefix_embeddings
 from lora_core.stack import Entry
 
 TIDIED = [

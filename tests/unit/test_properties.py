@@ -21,10 +21,11 @@ from lora_core.adapters.ia3 import IA3
 from lora_core.adapters.loha import LoHa
 from lora_core.adapters.low_rank import LowRank
 from lora_core.adapters.padded import Padded
-from lora_core.files import Stamp
-from lora_core.key_map import Target
-from lora_core.lora import Lora
-from lora_core.patch import Match, Step, fuse
+from lora_core.applying.matching import Match
+from lora_core.applying.patch import Step, fuse
+from lora_core.key_maps.key_map import Target
+from lora_core.reading.files import Stamp
+from lora_core.reading.lora import Lora
 
 FLOAT = torch.float32
 SHAPES = ((8, 6), (8, 6, 3), (8, 6, 3, 3), (8, 4, 2, 3, 3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lora_core.errors import AmbiguousLora, MissingLora
-from lora_core.resolve import resolve
+from lora_core.library.resolve import resolve
 
 POSIX = [
     "add_detail.safetensors",

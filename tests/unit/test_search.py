@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from lora_core.search import Query
+from lora_core.library.search import Query
 
 
 def _order(query: str, names: list[str]) -> list[str]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from nodes.ink import BACKGROUND, LINES, MARGIN_PX
-from nodes.sheet import Cell, Sheet, draw_sheet
-from nodes.strength_chart import Chart, Series
+from nodes.drawing.ink import BACKGROUND, LINES, MARGIN_PX
+from nodes.drawing.sheet import Cell, Sheet, draw_sheet
+from nodes.drawing.strength_chart import Chart, Series
 
 LONG = "a name nobody would give a file but a test " * 12
 

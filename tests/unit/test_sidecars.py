@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lora_core.listing import Listing
-from lora_core.sidecars import About, about, names_beside, trigger_words
+from lora_core.library.listing import Listing
+from lora_core.library.sidecars import About, about, names_beside, trigger_words
 
 SOURCES: list[tuple[str, Any]] = [
     ("ink.json", {"activation text": "by user, two words"}),

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lora_core.errors import UnresolvedLora
-from lora_core.sliders import SLIDERS, Traces, candidates, choose, known_sliders
+from lora_core.library.sliders import SLIDERS, Traces, candidates, choose, known_sliders
 
 NOTHING = Traces((), ())
 # Published at https://civitai.com/models/58390, version 62833, and /122359, version 135867.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_core.key_map import KeyMap, Target
+from lora_core.key_maps.key_map import KeyMap, Target
 
 Q = "diffusion_model.blocks.0.self_attn.q.weight"
 NAMES = {

@@ -10,8 +10,8 @@ from disk_reads import listed_under, opened_under
 from test_library import Rack
 
 from lora_core.errors import MissingLora
-from lora_core.index import Index
-from lora_core.library import Library
+from lora_core.library.index import Index
+from lora_core.library.library import Library
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from lora_core.axes import Axis, Sweep, read_axes, read_values, write_number
 from lora_core.errors import BadStackText, BadSweepText
 from lora_core.stack import Entry
-from lora_core.sweep import Axis, Sweep, read_axes, read_values, write_number
 
 DETAIL = Entry("sliders/add_detail.safetensors")
 

@@ -13,14 +13,14 @@ from lora_core.adapters.full import Difference
 from lora_core.adapters.loha import LoHa
 from lora_core.adapters.low_rank import LowRank
 from lora_core.adapters.oft import OFT
+from lora_core.applying.matching import Foreign, match
+from lora_core.applying.verdict import Verdict, report
 from lora_core.cache import CacheUse
 from lora_core.errors import NotALora, NothingMatches, ShapeMismatch
-from lora_core.files import Stamp
-from lora_core.key_map import KeyMap, Target
-from lora_core.lora import Lora
-from lora_core.patch import Foreign, match
+from lora_core.key_maps.key_map import KeyMap, Target
+from lora_core.reading.files import Stamp
+from lora_core.reading.lora import Lora
 from lora_core.stack import Entry
-from lora_core.verdict import Verdict, report
 
 MODEL = KeyMap(
     {"unet_a": Target("a.weight"), "unet_b": Target("b.weight")}, {"a.weight": (8, 6), "b.weight": (8, 6)}

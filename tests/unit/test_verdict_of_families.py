@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from lora_core.adapters.low_rank import LowRank
+from lora_core.applying.matching import match
+from lora_core.applying.verdict import Verdict, absent, report
 from lora_core.blocks import family_of, read_block_weights
 from lora_core.blocks.listing import ranges
 from lora_core.cache import CacheUse
 from lora_core.errors import MissingLora, OtherFamily, ShapeMismatch
-from lora_core.family_of_file import FileFamily
-from lora_core.files import Stamp
-from lora_core.key_map import KeyMap, Target
-from lora_core.lora import Lora
-from lora_core.patch import match
+from lora_core.key_maps.family_of_file import FileFamily
+from lora_core.key_maps.key_map import KeyMap, Target
+from lora_core.reading.files import Stamp
+from lora_core.reading.lora import Lora
 from lora_core.stack import Entry
-from lora_core.verdict import Verdict, absent, report
 
 ATTENTION = "diffusion_model.{}.1.transformer_blocks.0.attn{}.to_k.weight"
 KEYS = {

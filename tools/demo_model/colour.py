@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lora_core.metrics import CONES, LAB, REC709, oklab
+from lora_core.measures.metrics import CONES, LAB, REC709, oklab
 
 from .paint import Array
 

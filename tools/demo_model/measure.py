@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lora_core.metrics import measure
+from lora_core.measures.metrics import measure
 
 from .host_run import Host
 from .paint import Array

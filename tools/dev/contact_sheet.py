@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from nodes.sheet import Cell, Picture, Sheet, draw_sheet
-from nodes.strength_chart import Chart, Series
+from nodes.drawing.sheet import Cell, Picture, Sheet, draw_sheet
+from nodes.drawing.strength_chart import Chart, Series
 from PIL import Image
 
-from lora_core.metrics import Measures, measure
+from lora_core.measures.metrics import Measures, measure
 
 
 @dataclass(frozen=True)

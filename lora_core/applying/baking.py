@@ -1,0 +1,291 @@
+"""A stack of LoRAs written into the weights of a checkpoint.
+
+The checkpoint passes through memory one tensor at a time, each with the factors that change it. Sums are
+made in float32 and rounded once, to the dtype of the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..adapters import Padded
+from ..blocks import BlockWeights, Weight, within
+from ..errors import RackError
+from ..grammar import write
+from ..key_maps import Checkpoint, KeyMap, Place, Target, family_of_file, read_layout
+from ..reading import (
+    Form,
+    Header,
+    PartialLora,
+    TensorInfo,
+    TensorReader,
+    header_bytes,
+    read_header,
+    replacing,
+    sha256,
+    total_size,
+    write_tensor,
+)
+from ..stack import Entry, Stack
+from .matching import Match, match
+from .model_blocks import family_in, require_blocks
+from .patch import ForeignStep, Step, fuse
+from .verdict import Verdict
+
+BAKED = "lora_rack.baked"
+"""Metadata key: a JSON list, one entry per bake, of the stack and its files' hashes."""
+
+_OUTDATED = ("modelspec.hash_sha256",)  # describes the tensors as they were
+
+
+@dataclass(frozen=True, eq=False)
+class _Use:
+    """One layer of one LoRA, and the weight it changes."""
+
+    index: int  # of the LoRA in the stack
+    layer: str
+    target: Target
+    strength: float
+    weight: Weight  # of its block
+
+
+@dataclass(frozen=True, eq=False)
+class Bake:
+    """What a stack will do to a checkpoint; nothing has been read of either but their headers."""
+
+    header: Header
+    layout: Checkpoint
+    loras: tuple[PartialLora, ...]
+    verdicts: tuple[Verdict, ...]
+    uses: Mapping[str, Mapping[Place, Sequence[_Use]]]  # by key of the file
+
+    @property
+    def changed(self) -> int:
+        """How many tensors of the file change."""
+        return len(self.uses)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """The shape a tensor will have: its own, unless a LoRA of the stack makes it larger."""
+        shape = self.header.tensors[key].shape
+        for use in (use for uses in self.uses.get(key, {}).values() for use in uses):
+            for adapter in self.verdicts[use.index].lora.layers[use.layer]:
+                if isinstance(adapter, Padded):
+                    shape = tuple(map(max, shape, adapter.shape))
+        return shape
+
+    def patched(self, key: str, stored: Tensor, scale: Tensor | None = None) -> Tensor:
+        """A tensor of the checkpoint with the stack applied, in float32; `stored` may be overwritten.
+
+        `scale` is what the stored numbers are to be multiplied with, and the result is divided by again.
+        """
+        weight = stored.to(torch.float32)
+        if scale is not None:
+            weight *= scale
+        for place, uses in self.uses[key].items():
+            for step in self._steps(uses):
+                part = place.view(weight)
+                if step.target.offset is not None:
+                    part = part.narrow(*step.target.offset)
+                result = step.adapter.apply(part, step.strength, torch.float32, step.target.function)
+                if result.shape != part.shape:
+                    weight = result  # a larger one: `match` lets it only be a whole weight
+                elif result.data_ptr() != part.data_ptr():
+                    part.copy_(result)
+        return weight if scale is None else weight.div_(scale)
+
+    def _steps(self, uses: Sequence[_Use]) -> list[Step]:
+        """What happens to one weight, in order."""
+        matches: list[Match] = []
+        strengths: list[float] = []
+        weights: list[Mapping[str, Weight]] = []
+        for index in dict.fromkeys(use.index for use in uses):
+            mine = [use for use in uses if use.index == index]
+            layers = {use.layer: use.target for use in mine}
+            matches.append(Match(self.loras[index].layers(layers), layers, ()))
+            strengths.append(mine[0].strength)
+            weights.append({mine[0].target.key: mine[0].weight})
+        (steps,) = fuse(matches).at(strengths, weights).values()
+        return [step for step in steps if not isinstance(step, ForeignStep)]
+
+
+def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> Bake:
+    """Match a stack, entry by entry with its file, against a checkpoint.
+
+    Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
+    checkpoint, BadBlockText for blocks the checkpoint does not have, RackError for what cannot be changed
+    where it lies.
+    """
+    for entry in entries:
+        if entry.has_window:
+            remedy = "Leave start and stop out, or apply the stack while sampling"
+            raise RackError(f"{entry.name!r} is on for a part of the sampling, a checkpoint is not. {remedy}")
+    header = read_header(checkpoint)
+    layout = read_layout({key: info.shape for key, info in header.tensors.items()})
+    model_map = layout.model_map() if layout.model else None
+    clip_map = layout.clip_map() if layout.clip else None
+    loras = tuple(PartialLora(path) for path in paths)
+    verdicts: list[Verdict] = []
+    families = [family_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
+    for entry, lora in zip(entries, loras, strict=True):
+        model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
+        made_for = family_of_file(lora.metadata, lora.outline.widths)
+        verdicts.append(Verdict(entry, lora.outline, model, clip, made_for, families[0], families[1]))
+        verdicts[-1].require_effect()
+    if model_map:
+        require_blocks(entries, model_map)
+    uses: dict[str, dict[Place, list[_Use]]] = {}
+    for index, verdict in enumerate(verdicts):
+        entry = verdict.entry
+        if model_map and verdict.model:
+            found = _uses(index, entry.strength_model, entry.blocks, verdict.model, model_map)
+            _add(uses, found, layout.model, header)
+        if clip_map and verdict.clip:
+            found = _uses(index, entry.strength_clip, entry.blocks, verdict.clip, clip_map)
+            _add(uses, found, layout.clip, header)
+    return Bake(header, layout, loras, tuple(verdicts), uses)
+
+
+def _uses(
+    index: int, strength: float, blocks: BlockWeights, matched: Match, key_map: KeyMap
+) -> Iterator[_Use]:
+    """The layers of a LoRA that change something in one model."""
+    weights = blocks.by_key(family_in(key_map))
+    for layer, target in matched.layers.items():
+        if strength and within(weights[target.key], target.offset):
+            yield _Use(index, layer, target, strength, weights[target.key])
+
+
+def _add(
+    uses: dict[str, dict[Place, list[_Use]]],
+    found: Iterable[_Use],
+    places: Mapping[str, Place],
+    header: Header,
+) -> None:
+    for use in found:
+        place = places[use.target.key]
+        _refuse_packed(use.target, header.tensors[place.key], header)
+        uses.setdefault(place.key, {}).setdefault(place, []).append(use)
+
+
+def _refuse_packed(target: Target, info: TensorInfo, header: Header) -> None:
+    if not info.dtype.is_floating_point:
+        raise RackError(
+            f"{header.stamp.path}: {target.key} is packed ({info.dtype}), and a change of it cannot be "
+            "stored. Merge into the same model in floating point"
+        )
+
+
+def bake(
+    planned: Bake,
+    out: Path,
+    dtype: torch.dtype | None = None,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Write the checkpoint with the stack in it to `out`, and return the bytes written.
+
+    `dtype` is that of every floating-point tensor of the result, None keeps each one's own; `progress` gets
+    bytes done and bytes in all. Raises RackError when `out` exists and not `force`, BrokenFile when the
+    checkpoint changes meanwhile.
+    """
+    header = planned.header
+    order = sorted(header.tensors, key=lambda key: header.tensors[key].start)
+    # Another dtype is for all of the model, what no LoRA changes too.
+    scales = scale_keys(header, planned.uses if dtype is None else header.tensors)
+    if scales and dtype is not None:
+        raise RackError(
+            f"{header.stamp.path}: has scaled float8 weights, which --dtype cannot convert. Leave it out"
+        )
+    forms = {key: Form(_dtype(header.tensors[key], dtype), planned.shape(key)) for key in order}
+    start = header_bytes(forms, _metadata(planned))
+    total = total_size(forms.values())
+    done = 0
+    with TensorReader(header) as reader, replacing(out, len(start) + total, force) as file:
+        file.write(start)
+        for key, form in forms.items():
+            if key in planned.uses:
+                scale = reader.read(scales[key]).to(torch.float32) if key in scales else None
+                write_tensor(file, rounded(planned.patched(key, reader.read(key), scale), form.dtype))
+            elif form.dtype != header.tensors[key].dtype:
+                write_tensor(file, rounded(reader.read(key), form.dtype))
+            else:
+                reader.copy(key, file)
+            done += form.size
+            progress(done, total)
+        reader.require_unchanged()
+    return len(start) + total
+
+
+def _dtype(info: TensorInfo, wanted: torch.dtype | None) -> torch.dtype:
+    return wanted if wanted is not None and info.dtype.is_floating_point else info.dtype
+
+
+def scale_keys(header: Header, keys: Iterable[str]) -> dict[str, str]:
+    """Float8 weights that are stored divided by a number beside them, and that number's key.
+
+    comfy/ops.py `scaled_fp8_ops` calls it scale_weight, newer files weight_scale.
+    """
+    found: dict[str, str] = {}
+    for key in keys:
+        stem = key.removesuffix(".weight")
+        for name in (f"{stem}.scale_weight", f"{stem}.weight_scale"):
+            info = header.tensors.get(name)
+            if info is not None and header.tensors[key].dtype.itemsize == 1:
+                if torch.Size(info.shape).numel() != 1:
+                    problem = (
+                        f"{header.stamp.path}: {name} scales parts of its weight, which cannot be merged into"
+                    )
+                    raise RackError(f"{problem}. Use the model in 16 bit")
+                found[key] = name
+    return found
+
+
+def rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """The nearest numbers of `dtype`. Float8 has no infinity to overflow to, so it stops at its largest."""
+    if dtype.itemsize == 1 and tensor.dtype != dtype:
+        largest = torch.finfo(dtype).max
+        tensor = tensor.clamp(-largest, largest)
+    return tensor.to(dtype)
+
+
+def baked(metadata: Mapping[str, str]) -> list[Any]:
+    """The records of bakes in a checkpoint's metadata, oldest first; none where they cannot be read."""
+    try:
+        records = json.loads(metadata.get(BAKED, "[]"))
+    except (ValueError, RecursionError):
+        return []
+    return records if isinstance(records, list) else []
+
+
+def _metadata(planned: Bake) -> dict[str, str]:
+    """The checkpoint's metadata, and what was baked into it."""
+    kept = {key: value for key, value in planned.header.metadata.items() if key not in _OUTDATED}
+    names = [lora.stamp.path.name for lora in planned.loras]
+    entries = [v.entry for v in planned.verdicts]
+    record = {
+        "checkpoint": planned.header.stamp.path.name,
+        "stack": _stack_text(names, entries),
+        "loras": [
+            {
+                "name": name,
+                "sha256": sha256(lora.stamp.path),
+                "strength_model": entry.strength_model,
+                "strength_clip": entry.strength_clip,
+            }
+            for name, lora, entry in zip(names, planned.loras, entries, strict=True)
+        ],
+    }
+    return {"format": "pt", **kept, BAKED: json.dumps([*baked(kept), record], ensure_ascii=False)}
+
+
+def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:
+    safe = [name.translate({ord(c): "_" for c in "<>:\r\n"}).strip() for name in names]
+    rows = [replace(entry, name=name) for name, entry in zip(safe, entries, strict=True)]
+    return write(Stack(tuple(rows)))

@@ -1,0 +1,32 @@
+"""The blocks of the model a key map is of."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+
+from ..blocks import Family, family_of
+from ..errors import BadBlockText
+from ..key_maps import KeyMap
+from ..stack import Entry
+
+_FAMILIES: weakref.WeakKeyDictionary[KeyMap, Family] = weakref.WeakKeyDictionary()
+
+
+def family_in(key_map: KeyMap) -> Family:
+    """The family of the model a key map is of, found once."""
+    known = _FAMILIES.get(key_map)
+    if known is None:
+        shapes = {**key_map.packed, **key_map.shapes}
+        known = _FAMILIES[key_map] = family_of(shapes)
+    return known
+
+
+def require_blocks(entries: Iterable[Entry], key_map: KeyMap) -> None:
+    """Raises BadBlockText, with the entry's name, for block weights that mean nothing in a model."""
+    for entry in entries:
+        if not entry.blocks.is_neutral:
+            try:
+                entry.blocks.at(family_in(key_map))
+            except BadBlockText as bad:
+                raise bad.of(entry.name) from None

@@ -1,0 +1,317 @@
+"""What became of each LoRA of a stack, in a line or two a person can read, or as data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence, Sized
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..blocks import Family, ranges, within
+from ..cache import CacheUse
+from ..errors import NotALora, NothingMatches, OtherFamily
+from ..key_maps import FileFamily, is_text_encoder
+from ..reading import Lora
+from ..stack import Entry
+from .matching import Match, Misfit, blocks_present
+
+_UNTOLD = FileFamily()
+
+
+@dataclass(frozen=True)
+class Part:
+    """The connected model or text encoder, as one entry meets it."""
+
+    name: str
+    match: Match
+    family: Family | None
+    strength: float
+
+    @cached_property
+    def blocks(self) -> tuple[str, ...]:
+        """The blocks the entry has layers in, in the model's order."""
+        return blocks_present(self.match, self.family) if self.family is not None else ()
+
+    @property
+    def has_layers(self) -> bool:
+        return bool(self.match.layers or self.match.foreign)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One entry against the connected model and text encoder.
+
+    `made_for` is what the file tells of its family. Without the families of the model and the text encoder
+    the verdict says nothing of blocks, nor that a LoRA is for another kind of model.
+    """
+
+    entry: Entry
+    lora: Lora
+    model: Match | None  # None: not connected
+    clip: Match | None
+    made_for: FileFamily = _UNTOLD
+    model_family: Family | None = None
+    clip_family: Family | None = None
+    way: str = ""  # merged or live, where it changes the model
+    unlisted: frozenset[str] = frozenset()  # keys ComfyUI's own loader would leave as they are
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """What is connected."""
+        entry = self.entry
+        met = (
+            ("model", self.model, self.model_family, entry.strength_model),
+            ("text encoder", self.clip, self.clip_family, entry.strength_clip),
+        )
+        return tuple(Part(name, found, family, s) for name, found, family, s in met if found is not None)
+
+    @property
+    def matched(self) -> frozenset[str]:
+        """Layer names of the file that the model or the text encoder has."""
+        return frozenset(name for part in self.parts for name in part.match.layers)
+
+    @property
+    def misfits(self) -> tuple[Misfit, ...]:
+        """Layers that are there with another shape."""
+        return tuple(misfit for part in self.parts for misfit in part.match.misfits)
+
+    @property
+    def foreign_keys(self) -> frozenset[str]:
+        """Keys of the file that ComfyUI's own adapters take."""
+        return frozenset(
+            k for part in self.parts for foreign in part.match.foreign.values() for k in foreign.keys
+        )
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Layer names that neither the model nor the text encoder has."""
+        known = self.matched | {misfit.layer for misfit in self.misfits}
+        return tuple(name for name in self.lora.layers if name not in known)
+
+    @property
+    def state(self) -> str:
+        """'ok', 'partial' where layers are left out, 'nothing' where the entry changes nothing."""
+        if self.nothing:
+            return "nothing"
+        return "partial" if self.misfits or self._lost else "ok"
+
+    @property
+    def nothing(self) -> str:
+        """Why the entry changes nothing; empty where it does."""
+        if self.entry.has_window and self.entry.start == self.entry.stop:
+            return f"it starts and stops at {self.entry.start:g}"
+        parts = [part for part in self.parts if part.has_layers]
+        if not self.parts:
+            return ""  # without a model nothing is known
+        if not parts:
+            return f"none of its layers is in the {self._connected}"
+        if not any(part.strength for part in parts):
+            return f"its strength is 0 for the {' and the '.join(part.name for part in parts)}"
+        if not any(part.strength and _has_weight(self.entry, part) for part in parts):
+            return "all its blocks are at 0"
+        return ""
+
+    @property
+    def other_family(self) -> str:
+        """That the file is for another family than the model's, as a clause; empty where it is not, or is
+        not known.
+        """
+        family = self.model_family
+        if family is None or family.name == "generic" or not self.made_for.names:
+            return ""
+        if self.made_for.fits(family.title):
+            return ""
+        return f"made for {self.made_for} ({self.made_for.source}), the model is {family.title}"
+
+    def require_lora(self) -> None:
+        """Raises NotALora when neither a formula here nor one of ComfyUI's takes a single key."""
+        if not self.lora.layers and not self.foreign_keys:
+            example = next(iter(self.lora.unknown_keys))
+            problem = f"has no key a LoRA for this model would have (its first key is {example!r})"
+            raise NotALora(self.lora.stamp.path, problem, "Check what the file is for")
+
+    def require_effect(self) -> None:
+        """Raises OtherFamily, ShapeMismatch or NothingMatches when the entry cannot do what it is meant to.
+
+        A LoRA all of whose layers fit may be of another family: so are relatives that share their layers.
+        """
+        if self.other_family and (self.misfits or self._lost or not self.matched):
+            raise OtherFamily(
+                f"{self.entry.name}: {self.other_family}; {self._counts()}. "
+                "Connect a model of its family, or take the LoRA out"
+            )
+        for part in self.parts:
+            part.match.require_fit()
+        if not self.matched and not self.foreign_keys:
+            example = next(iter(self.lora.layers))
+            raise NothingMatches(
+                f"{self.entry.name}: none of its {_count(self.lora.layers, 'layer')} is in the connected "
+                f"{self._connected} (its first layer is {example!r}). It was made for another kind of model: "
+                "connect a model of its family, or take the LoRA out"
+            )
+
+    def describe(self) -> str:
+        """The verdict as one line, and one more for each thing to know."""
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
+        strengths = f"{self.entry.strength_model:g}"
+        if self.entry.strength_clip != self.entry.strength_model:
+            strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"
+        lines = [f"{self.entry.name} at {strengths}: {self.facts}"]
+        if self.way:
+            lines[0] += f"; {self.way}"
+        if self.other_family:
+            lines[0] += f"; {self.other_family}"
+        if self.nothing:
+            lines[0] += f"; does nothing: {self.nothing}"
+        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+
+    @property
+    def facts(self) -> str:
+        """How many layers match, the format and the rank."""
+        counts = self._counts() if self.parts else _count(self.lora.layers, "layer")
+        return f"{counts}; {self._format()}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the first line does not say, the weightiest first."""
+        return tuple(self._notes())
+
+    def as_json(self) -> dict[str, Any]:
+        """The verdict as plain values."""
+        matches = {part.name: len(part.match.layers) for part in self.parts}
+        return {
+            "name": self.entry.name,
+            "state": self.state,
+            "reason": self.nothing or self.other_family,
+            "format": self._format(),
+            "made_for": list(self.made_for.names),
+            "model_family": self.model_family.title if self.model_family is not None else None,
+            "layers": len(self.lora.layers),
+            "matched": len(self.matched),
+            "matched_model": matches.get("model"),
+            "matched_clip": matches.get("text encoder"),
+            "misfits": len(self.misfits),
+            "unmatched": len(self.unmatched),
+            "unknown_keys": len(self._unknown_keys),
+            "blocks": [block for part in self.parts for block in part.blocks],
+            "text": self.describe(),
+        }
+
+    @property
+    def _lost(self) -> tuple[str, ...]:
+        """Layers that what is connected should have and has not."""
+        return tuple(name for name in self.unmatched if self.clip is not None or not is_text_encoder(name))
+
+    @property
+    def _missing_elements(self) -> frozenset[str]:
+        """Weights of elements that nothing connected has, as far as that is known."""
+        families = [part.family for part in self.parts]
+        if self.entry.blocks.is_neutral or self.model is None or None in families:
+            return frozenset()
+        missing = (self.entry.blocks.missing(family) for family in families if family is not None)
+        return frozenset.intersection(*missing)
+
+    @property
+    def _unknown_keys(self) -> list[str]:
+        return [key for key in self.lora.unknown_keys if key not in self.foreign_keys]
+
+    def _notes(self) -> Iterator[str]:
+        if self.misfits:
+            yield f"left out for another shape: {_count(self.misfits, 'layer')}, such as {self.misfits[0]}"
+        if self.unmatched and (self.matched or self.misfits):
+            count = _count(self.unmatched, "layer")
+            yield f"not in the {self._connected}: {count}, such as {self.unmatched[0]}"
+        blocks = [ranges(part.blocks) for part in self.parts if part.blocks]
+        if blocks:
+            yield f"blocks: {'; '.join(blocks)}"
+        if missing := self._missing_elements:
+            yield f"nothing in the {self._connected} is meant by {', '.join(sorted(missing))}"
+        if self._unknown_keys:
+            yield f"not a LoRA's: {_count(self._unknown_keys, 'key')}, such as {self._unknown_keys[0]}"
+        yield from self.lora.notes
+        # Where ComfyUI's own loader would do something else, and why.
+        kinds = {a.kind: a.unlike_host for name in self.matched for a in self.lora.layers[name]}
+        yield from (f"{kind}: {unlike}" for kind, unlike in kinds.items() if unlike)
+        if self.unlisted:
+            count, example = _count(self.unlisted, "weight"), min(self.unlisted)
+            yield f"left alone by ComfyUI's own loader, written here: {count}, such as {example}"
+        if self.entry.has_window and self.clip and self.entry.strength_clip:
+            yield "the text encoder knows no steps, so its part is applied throughout"
+        if self.foreign_keys:
+            yield (
+                f"{_count(self.foreign_keys, 'key')} of a format this pack has no formula for, "
+                "applied in their place by ComfyUI's own adapters"
+            )
+        if self.lora.embeddings:
+            listed = ", ".join(self.lora.embeddings[:5])
+            yield (
+                f"{_count(self.lora.embeddings, 'embedding')} packed in ({listed}), left alone: "
+                "extract them to models/embeddings to name them in the prompt"
+            )
+
+    @property
+    def _connected(self) -> str:
+        return " and ".join(part.name for part in self.parts) or "nothing"
+
+    def _counts(self) -> str:
+        parts = [f"{len(part.match.layers)} in the {part.name}" for part in self.parts if part.match.layers]
+        total = len(self.lora.layers)
+        return f"{len(self.matched)} of {total} layers match" + (f" ({', '.join(parts)})" if parts else "")
+
+    def _format(self) -> str:
+        kinds = self.lora.kinds
+        named = [_named_kind(kind, ranks, len(kinds) > 1) for kind, ranks in kinds.items()]
+        return "; ".join(named) or "a format of ComfyUI's own adapters"
+
+
+def _has_weight(entry: Entry, part: Part) -> bool:
+    """Whether block weights leave anything of an entry in a part."""
+    if entry.blocks.is_neutral or part.family is None:
+        return True
+    weights = entry.blocks.by_key(part.family)
+    targets = (*part.match.layers.values(), *part.match.foreign)
+    return any(within(weights[target.key], target.offset) for target in targets)
+
+
+def _named_kind(kind: str, ranks: Counter[int | None], with_count: bool) -> str:
+    known = [rank for rank in ranks if rank is not None]
+    if known:
+        low, high = min(known), max(known)
+        kind += f", rank {low}" if low == high else f", ranks {low} to {high}"
+    return f"{kind} ({_count(list(ranks.elements()), 'layer')})" if with_count else kind
+
+
+def idle(entry: Entry) -> str:
+    """Why an entry is not even looked at, as a line of the report; empty for an active one."""
+    if entry.is_active and entry.start < entry.stop:
+        return ""
+    if entry.is_active:
+        return f"{entry.name}: never on, it starts and stops at {entry.start:g}"
+    return f"{entry.name}: {'at 0' if entry.enabled else 'off'}"
+
+
+def absent(entry: Entry, problem: Exception) -> dict[str, Any]:
+    """As `Verdict.as_json`, for an entry whose file is missing or cannot be used."""
+    return {
+        "name": entry.name,
+        "state": "missing",
+        "reason": str(problem),
+        "text": f"{entry.name}: {problem}",
+    }
+
+
+def report(verdicts: Sequence[Verdict], cache: CacheUse, entries: Sequence[Entry] = ()) -> str:
+    """The verdicts of a whole stack, the entries that did nothing, and what the cache holds."""
+    lines = [verdict.describe() for verdict in verdicts] or ["nothing to apply: every entry is off or at 0"]
+    lines += filter(None, map(idle, entries))
+    held, allowed = cache.bytes_held / 2**20, cache.bytes_allowed / 2**20
+    lines.append(f"cache: {held:.0f} of {allowed:.0f} MiB")
+    return "\n".join(lines)
+
+
+def _count(items: Sized, noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -1,0 +1,24 @@
+"""Which file a name or a hash means, and what is known of the files there are.
+
+`resolve` decides among candidates, `library` asks the host's list and the `index` of what was read before;
+`sidecars` are the files tools leave beside a LoRA."""
+
+from .file_facts import FileFacts
+from .index import Index
+from .library import Library, Limits
+from .search import Query
+from .sidecars import trigger_words
+from .sliders import SLIDERS, Traces, candidates, choose
+
+__all__ = [
+    "SLIDERS",
+    "FileFacts",
+    "Index",
+    "Library",
+    "Limits",
+    "Query",
+    "Traces",
+    "candidates",
+    "choose",
+    "trigger_words",
+]

@@ -1,0 +1,55 @@
+"""What is in a LoRA file: its header, its tensors, the adapters they make.
+
+`files` reads safetensors and pickles, `key_names` sorts keys into layers and roles, `lora` makes the adapters of
+`adapters/`, `partial` reads one layer at a time; `hashes` are what a file is known by elsewhere."""
+
+from .files import DTYPES, Header, Stamp, TensorInfo, is_pickle, read_file, read_header
+from .finite import is_finite
+from .hashes import (
+    SHORTEST,
+    Measured,
+    claimed_hashes,
+    clean_hash,
+    is_match,
+    known_hashes,
+    measure,
+    read_hash,
+    sha256,
+)
+from .key_names import Grouped, group_keys, split_key
+from .lora import Lora, read_lora
+from .partial import PartialLora
+from .stream import Form, TensorReader, header_bytes, refuse_existing, replacing, total_size, write_tensor
+
+__all__ = [
+    "DTYPES",
+    "SHORTEST",
+    "Form",
+    "Grouped",
+    "Header",
+    "Lora",
+    "Measured",
+    "PartialLora",
+    "Stamp",
+    "TensorInfo",
+    "TensorReader",
+    "claimed_hashes",
+    "clean_hash",
+    "group_keys",
+    "header_bytes",
+    "is_finite",
+    "is_match",
+    "is_pickle",
+    "known_hashes",
+    "measure",
+    "read_file",
+    "read_hash",
+    "read_header",
+    "read_lora",
+    "refuse_existing",
+    "replacing",
+    "sha256",
+    "split_key",
+    "total_size",
+    "write_tensor",
+]

@@ -1,0 +1,212 @@
+"""A LoRA file taken apart: which layers it names, and the adapters of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from .. import adapters as formulas
+from ..adapters import Adapter, BadTensors
+from ..errors import BrokenFile, NotALora
+from .files import IS_EMBEDDING, MOVE_EMBEDDING, Stamp, TensorFile
+from .finite import all_finite, is_finite
+from .key_names import group_keys
+from .peft_config import PeftConfig, config_for, read_configs
+from .whole_file_names import convert, original_key
+
+_TRAIN_AGAIN = "Train or save the LoRA again"
+_COUNTS = frozenset({"alpha", "scale", "reshape", "on_input"})  # roles that may be integers
+_RANKED = ("down", "embedding_a", "hada_w1_b", "lokr_w2_b", "lokr_w1_b")  # roles whose rows are the rank
+
+
+@dataclass(frozen=True, eq=False)
+class Lora:
+    """The adapters of one file by layer name, and what else the file holds.
+
+    What a layer does to its bias stands under the layer's name and ".bias".
+    """
+
+    stamp: Stamp
+    metadata: Mapping[str, str]
+    layers: Mapping[str, tuple[Adapter, ...]]
+    leftovers: Mapping[str, Tensor]  # what no formula here knows, for a host that may
+    size: int  # bytes held in memory
+    embeddings: tuple[str, ...] = ()  # textual inversions packed in with the LoRA
+    notes: tuple[str, ...] = ()  # for the report
+
+    @property
+    def unknown_keys(self) -> tuple[str, ...]:
+        """Keys no formula here knows."""
+        return tuple(self.leftovers)
+
+    @property
+    def widths(self) -> Mapping[str, int]:
+        """How wide the input of every layer is, 0 where its adapters do not tell."""
+        shapes = {name: [a.change_shape for a in adapters] for name, adapters in self.layers.items()}
+        return {name: max(shape[1] if shape else 0 for shape in found) for name, found in shapes.items()}
+
+    @cached_property
+    def kinds(self) -> Mapping[str, Counter[int | None]]:
+        """For every kind of adapter, how many layers have each rank (None where the kind has none)."""
+        kinds: dict[str, Counter[int | None]] = {}
+        for layer in self.layers.values():
+            for adapter in layer:
+                kinds.setdefault(adapter.kind, Counter())[adapter.rank] += 1
+        return kinds
+
+
+@dataclass(eq=False)
+class _Reading:
+    """A file half taken apart."""
+
+    file: TensorFile
+    tensors: Mapping[str, Tensor]
+    layers: dict[str, tuple[Adapter, ...]] = field(default_factory=dict)
+    leftovers: dict[str, Tensor] = field(default_factory=dict)
+    zero_alphas: int = 0
+    is_finite: bool = False  # already known of all tensors
+
+    def add(self, name: str, keys: Mapping[str, str], scale: float | None) -> None:
+        """Take one spelling of one layer; what no formula takes is left over."""
+        roles = {role: self.tensors[key] for role, key in keys.items()}
+        try:
+            _check_numbers(roles, self.is_finite)
+            if scale is not None:
+                roles["scale"] = torch.tensor(scale, dtype=torch.float64)
+            found = formulas.find(roles)
+        except BadTensors as error:
+            key = original_key(keys.get(error.role, next(iter(keys.values()))), self.file.tensors)
+            raise BrokenFile(self.file.stamp.path, error.problem, _TRAIN_AGAIN, key=key) from None
+        if found is None:
+            self.leftovers.update({key: self.tensors[key] for key in keys.values()})
+            return
+        if "alpha" in roles and "oft_blocks" not in roles and float(roles["alpha"]) == 0:
+            self.zero_alphas += 1
+        for layer, adapters in ((name, found.weight), (f"{name}.bias", found.bias)):
+            if adapters:
+                self.layers[layer] = self.layers.get(layer, ()) + adapters
+
+
+def read_lora(
+    file: TensorFile, keep_foreign: bool = False, configs: Collection[PeftConfig] | None = None
+) -> Lora:
+    """Take a file apart. `configs` are its PEFT configs where they are known already.
+
+    Raises BrokenFile when tensors of a layer are incomplete, do not belong together or hold NaN or infinity,
+    and NotALora when no key is one of a LoRA's. With `keep_foreign` a file of none but unknown keys is handed
+    over instead, for a host that may know them; one that is plainly something else is refused all the same.
+    """
+    reading = _Reading(file, convert(file.tensors), is_finite=all_finite(file.tensors.values()))
+    layers, embeddings, unknown = group_keys(reading.tensors)
+    notes: list[str] = []
+    if configs is None:
+        configs, notes = find_configs(file, reading.tensors, layers)
+    scales: Counter[tuple[str, float]] = Counter()
+    for name, groups in layers.items():
+        for keys in groups:
+            config = config_for(configs, name) if _lacks_scale(keys) else None
+            scale = None if config is None else config.scale_of(name)
+            reading.add(name, keys, scale)
+            if config is not None and scale not in (None, 1.0):
+                scales[config.source, scale] += 1
+    reading.leftovers.update({key: reading.tensors[key] for key in unknown})
+    if not reading.layers:
+        _refuse(file, embeddings, keep_foreign)
+    notes += _notes(scales, reading.zero_alphas)
+    size = file.size + _bytes_beside(file.tensors.values(), reading.layers)
+    return Lora(file.stamp, file.metadata, reading.layers, reading.leftovers, size, embeddings, tuple(notes))
+
+
+def _bytes_beside(stored: Iterable[Tensor], layers: Mapping[str, Sequence[Adapter]]) -> int:
+    """Bytes of factors that were computed from a file's tensors rather than being them."""
+    known = {tensor.untyped_storage().data_ptr() for tensor in stored}
+    beside: dict[int, int] = {}
+    parts = [formulas.pack(adapter) for adapters in layers.values() for adapter in adapters]
+    while parts:
+        for part in parts.pop():
+            if isinstance(part, tuple):
+                parts.append(part)
+            elif isinstance(part, Tensor):
+                beside[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
+    return sum(size for place, size in beside.items() if place not in known)
+
+
+def _check_numbers(roles: Mapping[str, Tensor], known_finite: bool) -> None:
+    """Raises BadTensors for a tensor that is empty, no number at all, or not finite throughout."""
+    for role, tensor in roles.items():
+        if not tensor.numel():
+            raise BadTensors(role, f"is empty, of shape {list(tensor.shape)}")
+        if not tensor.is_floating_point():
+            if role not in _COUNTS or tensor.is_complex():
+                raise BadTensors(role, f"holds {tensor.dtype} where floating-point numbers belong")
+        elif not known_finite and not is_finite(tensor):
+            raise BadTensors(role, "holds NaN or infinity")
+
+
+def _lacks_scale(keys: Collection[str]) -> bool:
+    """Whether a layer has a scale and does not say which."""
+    return "alpha" not in keys and any(role in keys for role in (*_RANKED, "lokr_w1"))
+
+
+def find_configs(
+    file: TensorFile, tensors: Mapping[str, Tensor], layers: Mapping[str, list[dict[str, str]]]
+) -> tuple[tuple[PeftConfig, ...], list[str]]:
+    """The PEFT configs of a file that needs one, and a note where one is another LoRA's of its folder.
+
+    `tensors` are the file's under the keys that `layers` sorts.
+    """
+    waiting = [(name, keys) for name, groups in layers.items() for keys in groups if _lacks_scale(keys)]
+    configs = read_configs(file.stamp.path, file.metadata) if waiting else ()
+    for name, keys in waiting:
+        config = config_for(configs, name)
+        if config is None:
+            continue
+        factors = [tensors[keys[role]] for role in _RANKED if role in keys]
+        rank = factors[0].shape[0] if factors and factors[0].ndim else None
+        if rank not in (None, config.rank_of(name)):
+            found = f"rank {config.rank_of(name)} where the file has {rank} ({name})"
+        elif not config.targets_layer(name):
+            found = f"no layer {name}"
+        else:
+            continue
+        return (), [f"not used: {config.source}, which has {found}; scale 1"]
+    return configs, []
+
+
+def _notes(scales: Mapping[tuple[str, float], int], zero_alphas: int) -> list[str]:
+    notes = []
+    for source in dict.fromkeys(source for source, _ in scales):
+        values = sorted(scale for name, scale in scales if name == source)
+        span = f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
+        notes.append(f"scale {span} from {source}; ComfyUI does not read it and would apply 1")
+    if zero_alphas:
+        notes.append(
+            f"alpha 0 in {zero_alphas} layers stands for the rank, as its trainers have it; "
+            "ComfyUI would apply nothing"
+        )
+    return notes
+
+
+def _refuse(file: TensorFile, embeddings: Collection[str], keep_foreign: bool) -> None:
+    """Raises NotALora for a file without a single layer, unless it may be a format the host knows."""
+    tensors, path = file.tensors, file.stamp.path
+    if not tensors:
+        raise NotALora(path, "holds no tensor at all", "Download or copy the file again")
+    if any(key.startswith(("model.diffusion_model.", "first_stage_model.")) for key in tensors):
+        raise NotALora(
+            path, "is a whole checkpoint", "Move it to models/checkpoints and load it as a checkpoint"
+        )
+    if embeddings or tensors.keys() & {"emb_params", "clip_l", "clip_g"}:
+        raise NotALora(path, IS_EMBEDDING, MOVE_EMBEDDING)
+    if all(key.endswith((".weight", ".bias")) for key in tensors):
+        remedy = "Move it to models/diffusion_models or models/text_encoders and load it from there"
+        raise NotALora(path, "is a whole model, not a change of one", remedy)
+    if not keep_foreign:
+        example = next(iter(tensors))
+        problem = f"has no key a LoRA would have (its first key is {example!r})"
+        raise NotALora(path, problem, "Check what the file is for")

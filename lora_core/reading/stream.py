@@ -1,0 +1,166 @@
+"""Safetensors files a tensor at a time: the largest tensor is all the memory a copy of any file needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from types import TracebackType
+from typing import BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import BrokenFile, RackError
+from .files import DTYPES, Header, Stamp, read_into, reading
+
+_PIECE = 2**22
+_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+class TensorReader:
+    """Reads single tensors of one file into memory of their own. Use it in a `with`."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._path = header.stamp.path
+        with reading(self._path):
+            self._file: BinaryIO = self._path.open("rb")
+
+    def __enter__(self) -> TensorReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def read(self, key: str) -> Tensor:
+        """One tensor in its stored dtype. Raises BrokenFile when the file ends before it does."""
+        info = self._header.tensors[key]
+        buffer = torch.empty(info.stop - info.start, dtype=torch.uint8)
+        with reading(self._path):
+            self._file.seek(self._header.data_offset + info.start)
+            found = read_into(self._file, buffer)
+        if found != buffer.numel():
+            raise self._changed()
+        return buffer.view(info.dtype).view(info.shape)
+
+    def copy(self, key: str, out: BinaryIO) -> None:
+        """Write the bytes of one tensor to `out`, a few MiB at a time."""
+        info = self._header.tensors[key]
+        left = info.stop - info.start
+        with reading(self._path):
+            self._file.seek(self._header.data_offset + info.start)
+        while left:
+            with reading(self._path):
+                piece = self._file.read(min(_PIECE, left))
+            if not piece:
+                raise self._changed()
+            out.write(piece)
+            left -= len(piece)
+
+    def require_unchanged(self) -> None:
+        """Raises BrokenFile when the file is no longer the one whose header was read."""
+        if Stamp.of(self._path) != self._header.stamp:
+            raise self._changed()
+
+    def _changed(self) -> BrokenFile:
+        return BrokenFile(self._path, "changed while it was being read", "Run again")
+
+
+class Form(NamedTuple):
+    """What a header says of a tensor to be written."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return torch.Size(self.shape).numel() * self.dtype.itemsize
+
+
+def header_bytes(forms: Mapping[str, Form], metadata: Mapping[str, str]) -> bytes:
+    """Everything before the data of a file whose tensors follow in the order of `forms`.
+
+    Padded with spaces to a multiple of 8 bytes, as the format's own writer does.
+    """
+    entries: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
+    start = 0
+    for key, form in forms.items():
+        entries[key] = {
+            "dtype": _DTYPE_NAMES[form.dtype],
+            "shape": list(form.shape),
+            "data_offsets": [start, start + form.size],
+        }
+        start += form.size
+    text = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text
+
+
+def write_tensor(out: BinaryIO, tensor: Tensor) -> None:
+    """Write a tensor's bytes without a second copy of it."""
+    if tensor.numel():
+        out.write(tensor.contiguous().flatten().view(torch.uint8).numpy().data)
+
+
+@contextmanager
+def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
+    """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
+
+    Raises RackError when there is such a file already and not `force`, when `size` bytes do not fit, or when
+    writing fails.
+    """
+    refuse_existing(path, force)
+    folder = path.parent
+    try:
+        # In the same folder, so that the last step is a rename and never a copy.
+        temporary = NamedTemporaryFile(dir=folder, prefix=f".{path.name}.", suffix=".part", delete=False)  # noqa: SIM115
+    except OSError as error:
+        raise RackError(f"{folder}: cannot be written to ({error.strerror})") from None
+    try:
+        with temporary as file:
+            free = shutil.disk_usage(folder).free
+            if free < size:
+                raise RackError(
+                    f"{folder}: has {free} bytes free, the file needs {size}. "
+                    "Make room, or write it elsewhere"
+                )
+            yield file  # type: ignore[misc]
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary.name, 0o666 & ~_umask())
+        refuse_existing(path, force)
+        os.replace(temporary.name, path)
+    except BaseException as error:
+        Path(temporary.name).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            problem = f"{path}: could not be written ({error.strerror}); nothing has been changed"
+            raise RackError(f"{problem}. Make room, or write it elsewhere") from error
+        raise
+
+
+def refuse_existing(path: Path, force: bool) -> None:
+    """Raises RackError when `path` exists and may not be replaced."""
+    if path.is_dir():
+        raise RackError(f"{path}: is a folder. Name the file to write")
+    if path.exists() and not force:
+        raise RackError(f"{path}: exists already. --force replaces it")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def total_size(forms: Iterable[Form]) -> int:
+    """Bytes of the data."""
+    return sum(form.size for form in forms)

@@ -1,0 +1,160 @@
+"""Every LoRA the host lists, as the page shows them: what is known of each, searched, in pages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...lora_core.errors import MissingLora, RackError
+from ...lora_core.library import FileFacts, Query
+from ...lora_core.stack import Entry
+from .. import host
+from .previews import Preview, preview_at
+
+PAGE_LIMIT = 200
+_FRESH_S = 60.0  # how long what a search looks into may be older than the files
+_MISSING_S = 20.0  # how long a LoRA that was not found is not looked for again
+
+Fields = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One LoRA in a list; what is not known is empty or None.
+
+    `source` is the page it comes from, `preview` the version of its picture, `problem` why it cannot be used.
+    """
+
+    name: str
+    title: str
+    family: str
+    words: tuple[str, ...]
+    source: str
+    strength: float | None
+    strength_clip: float | None
+    preview: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list: `cards` from place `offset` of the `total` found."""
+
+    total: int
+    offset: int
+    cards: tuple[Card, ...]
+
+
+class Catalog:
+    """The host's LoRAs, searched by name at once, by title, words and family once those have been read.
+
+    A thread reads them when the list is looked at first, and again when the list or time has changed.
+    """
+
+    def __init__(self) -> None:
+        self._fields: Mapping[str, Fields] = {}
+        self._read: tuple[Sequence[str], float] = ((), -_FRESH_S)  # which names, and when
+        self._missing: dict[Entry, tuple[Sequence[str], float, RackError]] = {}
+        self._lock = threading.Lock()
+
+    def page(self, query: str, offset: int, limit: int) -> Page:
+        """The LoRAs that fit what was typed, best first; all, in the host's order, if nothing was."""
+        names = host.lora_names()
+        asked = Query(query)
+        if asked.is_empty:
+            self._read_again(names)
+        found = names if asked.is_empty else self._search(asked, names)
+        here = found[offset : offset + min(limit, PAGE_LIMIT)]
+        cards = self.cards(here)
+        return Page(len(found), offset, tuple(cards[name] for name in here if name in cards))
+
+    def cards(self, names: Iterable[str]) -> Mapping[str, Card]:
+        """What is known of the LoRAs among `names` that the host lists under exactly these names."""
+        paths = host.listed_paths(names)
+        facts = host.facts_of(paths.values())
+        return {name: _card(name, path, facts[path]) for name, path in paths.items() if path in facts}
+
+    def look_up(self, entries: Iterable[Entry]) -> list[Card | RackError]:
+        """The file each entry means, or why there is none."""
+        found = [self._look_up(entry) for entry in entries]
+        cards = self.cards(name for name in found if isinstance(name, str))
+        return [name if isinstance(name, RackError) else cards.get(name, _gone(name)) for name in found]
+
+    def preview(self, name: str) -> Preview | None:
+        """The picture beside a listed LoRA."""
+        path = host.listed_paths([name]).get(name)
+        facts = host.facts_of([path]).get(path) if path else None
+        return _preview(path, facts) if path and facts else None
+
+    def _look_up(self, entry: Entry) -> str | RackError:
+        # Finding out that there is none takes reading many files, and a rack asks again with each change.
+        wanted, names, now = Entry(entry.name, hash=entry.hash), host.lora_names(), time.monotonic()
+        held = self._missing.get(wanted)
+        if held is not None and held[0] == names and now - held[1] < _MISSING_S:
+            return held[2]
+        self._missing.pop(wanted, None)
+        try:
+            return host.look_up(wanted)
+        except RackError as error:
+            self._missing[wanted] = names, now, error
+            return error
+
+    def _search(self, query: Query, names: Sequence[str]) -> list[str]:
+        scored = ((query.score(self._fields.get(name) or _name_fields(name)), name) for name in names)
+        return [name for score, name in sorted(scored, key=lambda pair: -pair[0]) if score > 0]
+
+    def _read_again(self, names: Sequence[str]) -> None:
+        now = time.monotonic()
+        with self._lock:
+            read, when = self._read
+            if read == names and now - when < _FRESH_S:
+                return
+            self._read = names, now
+        threading.Thread(target=self._read_all, args=(names,), name="LoRA Rack: reading", daemon=True).start()
+
+    def _read_all(self, names: Sequence[str]) -> None:
+        paths = host.listed_paths(names)
+        facts = host.facts_of(paths.values())
+        self._fields = {
+            name: (*_name_fields(name), *_fact_fields(facts[path]))
+            for name, path in paths.items()
+            if path in facts
+        }
+
+
+def _gone(name: str) -> MissingLora:
+    return MissingLora(name, ())
+
+
+def _card(name: str, path: Path, facts: FileFacts) -> Card:
+    about, preview = facts.about, _preview(path, facts)
+    return Card(
+        name,
+        title=about.title,
+        family=facts.family.name or about.base_model,
+        words=about.trigger_words,
+        source=about.page if about.page.startswith(("https://", "http://")) else "",
+        strength=about.strength,
+        strength_clip=about.strength_clip,
+        preview=preview.version if preview else "",
+        problem=facts.problem,
+    )
+
+
+def _preview(path: Path, facts: FileFacts) -> Preview | None:
+    return preview_at(path.with_name(facts.about.preview)) if facts.about.preview else None
+
+
+def _fact_fields(facts: FileFacts) -> Fields:
+    about = facts.about
+    family = " ".join((*facts.family.names, about.base_model))
+    found = ((about.title, 0.9), (" ".join(about.trigger_words), 0.5), (family, 0.4))
+    return tuple((text.casefold(), weight) for text, weight in found if text)
+
+
+def _name_fields(name: str) -> Fields:
+    path = name.replace("\\", "/").casefold()
+    return (path.rpartition("/")[2].rpartition(".")[0], 1.0), (path, 0.6)

@@ -1,0 +1,217 @@
+"""What the page may ask the server, over HTTP: which LoRAs there are, what one is, what a text means.
+
+Every answer is JSON but for thumbnails. An error is {"error": {"type", "message", …}} with status 400. Only
+files the host lists are read, under the very names it lists: no path from a request reaches the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from aiohttp import web
+from server import PromptServer
+
+from ...lora_core.errors import BadBlockText, BadStackText, MissingLora, RackError, UnresolvedLora
+from ...lora_core.grammar import parse, write
+from ...lora_core.stack import Entry
+from .. import host
+from . import dropped_pictures as pictures
+from . import equaliser, row_json
+from .catalog import Card, Catalog
+from .convert_routes import converted
+from .previews import thumbnail
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+MAX_TEXT_BYTES = 4 * 2**20
+MAX_FILE_BYTES = 64 * 2**20
+_LONG_TIME = "private, max-age=31536000, immutable"  # the address of a thumbnail holds its version
+
+CATALOG = Catalog()
+
+
+def register() -> None:
+    """Add the routes to the host's server; without one, as in a test of the nodes alone, do nothing."""
+    server = getattr(PromptServer, "instance", None)
+    if server is None:
+        return
+    for method, path, handler in (
+        ("GET", "loras", _loras),
+        ("GET", "info", _info),
+        ("GET", "thumbnail", _thumbnail),
+        ("POST", "parse", _parse),
+        ("POST", "files", _files),
+        ("POST", "write", _write),
+        ("POST", "stack_in_file", _stack_in_file),
+        ("GET", "energy", _energy),
+        ("POST", "blocks", _blocks),
+        ("POST", "convert", _convert),
+    ):
+        server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def _typed_errors(handler: Handler) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except RackError as error:
+            return web.json_response({"error": describe(error)}, status=400)
+
+    return answer
+
+
+def describe(error: RackError) -> Json:
+    """An error as the page gets it: its class, its text, and the facts its class holds."""
+    described: Json = {"type": type(error).__name__, "message": str(error)}
+    if isinstance(error, BadStackText):
+        described |= {"line": error.line, "column": error.column}
+    if isinstance(error, BadBlockText):
+        described |= {"which": error.which, "position": error.position}
+    if isinstance(error, UnresolvedLora):
+        described |= {"name": error.name, "candidates": list(error.candidates)}
+    return described
+
+
+async def _apart(work: Callable[[], T]) -> T:
+    """Run what blocks in a thread, so that the server goes on answering."""
+    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+async def _loras(request: web.Request) -> web.StreamResponse:
+    """?query=&offset=&limit= → {"total", "offset", "cards": […]}."""
+    query = request.query.get("query", "")
+    offset, limit = _count(request, "offset", 0), _count(request, "limit", 60)
+    return web.json_response(asdict(await _apart(lambda: CATALOG.page(query, offset, limit))))
+
+
+async def _info(request: web.Request) -> web.StreamResponse:
+    """?name= → the card, "size", "modified_s", and all the file says about itself as "metadata"."""
+
+    def read() -> Json:
+        name = host.look_up(_name(request))
+        path = host.listed_paths([name]).get(name)
+        card = CATALOG.cards([name]).get(name)
+        if path is None or card is None:
+            raise MissingLora(name, ())
+        status = path.stat()
+        facts = {"size": status.st_size, "modified_s": int(status.st_mtime)}
+        return {**asdict(card), **facts, "metadata": {} if card.problem else dict(host.metadata_of(path))}
+
+    return web.json_response(await _apart(read))
+
+
+async def _thumbnail(request: web.Request) -> web.StreamResponse:
+    """?name=&v= → the preview beside the file, small, as WebP; 404 when there is none."""
+    name = _name(request)
+    preview = await _apart(lambda: CATALOG.preview(name))
+    if preview is None:
+        return web.Response(status=404)
+    small = await _apart(lambda: thumbnail(preview))
+    headers = {"Cache-Control": _LONG_TIME, "X-Content-Type-Options": "nosniff"}
+    return web.Response(body=small.data, content_type="image/webp", headers=headers)
+
+
+async def _parse(request: web.Request) -> web.StreamResponse:
+    """{"text", "anywhere"?} → {"rows"}; `anywhere` reads the tags of a prompt and nothing else."""
+    body = await _body(request)
+    text = body.get("text")
+    if not isinstance(text, str):
+        raise RackError('the request must hold a "text"')
+    read = pictures.tags_in if body.get("anywhere") else parse
+    return web.json_response({"rows": await _apart(lambda: row_json.to_json(read(text)))})
+
+
+async def _files(request: web.Request) -> web.StreamResponse:
+    """{"rows"} → {"files"}: for each row the card of its file or the problem; both null for a comment."""
+    body = await _body(request)
+
+    def found() -> list[Json]:
+        stack = row_json.from_json(body.get("rows"))
+        looked_up = iter(CATALOG.look_up(stack.entries))
+        return [_file(next(looked_up)) if isinstance(row, Entry) else _file(None) for row in stack.rows]
+
+    return web.json_response({"files": await _apart(found)})
+
+
+async def _write(request: web.Request) -> web.StreamResponse:
+    """{"rows"} → {"rows", "text"}: the rows again, each with its line of text, and the whole text."""
+    body = await _body(request)
+
+    def written() -> Json:
+        stack = row_json.from_json(body.get("rows"))
+        try:
+            return {"text": write(stack), "rows": row_json.to_json(stack)}
+        except ValueError as error:  # a name that no tag can hold
+            raise RackError(str(error)) from None
+
+    return web.json_response(await _apart(written))
+
+
+async def _stack_in_file(request: web.Request) -> web.StreamResponse:
+    """A picture or a workflow as the body → {"rows"}: the LoRAs it was made with."""
+    data = await _bytes(request, MAX_FILE_BYTES)
+    return web.json_response({"rows": await _apart(lambda: row_json.to_json(pictures.stack_in_file(data)))})
+
+
+async def _energy(request: web.Request) -> web.StreamResponse:
+    """?name= → the blocks of the LoRA's family and its energy in each, as equaliser.Profile.as_json."""
+    name = _name(request)
+    return web.json_response(await _apart(lambda: equaliser.PROFILES.get(name).as_json()))
+
+
+async def _blocks(request: web.Request) -> web.StreamResponse:
+    """{"name", "blocks", "elements", "part", "weights"} → the texts and their curve, as equaliser.draw."""
+    body = await _body(request)
+    return web.json_response(await _apart(lambda: equaliser.draw(body)))
+
+
+async def _convert(request: web.Request) -> web.StreamResponse:
+    """A workflow → the same with racks, or with the host's loaders; see routes_convert."""
+    body = await _body(request, MAX_FILE_BYTES)
+    return web.json_response(await _apart(lambda: converted(body)))
+
+
+def _file(found: Card | RackError | None) -> Json:
+    if isinstance(found, RackError):
+        return {"card": None, "problem": describe(found)}
+    return {"card": asdict(found) if found else None, "problem": None}
+
+
+def _name(request: web.Request) -> str:
+    name = request.query.get("name")
+    if not name:
+        raise RackError('the request must hold a "name"')
+    return name
+
+
+def _count(request: web.Request, field: str, default: int) -> int:
+    value = request.query.get(field, str(default))
+    if not value.isdecimal() or len(value) > 9:
+        raise RackError(f"{field} must be a whole number, not {value!r}")
+    return int(value)
+
+
+async def _body(request: web.Request, limit: int = MAX_TEXT_BYTES) -> Json:
+    if request.content_type != "application/json":  # a page of another origin can send only other types
+        raise RackError("the request must be JSON")
+    await _bytes(request, limit)
+    try:
+        body = await request.json()
+    except ValueError as error:
+        raise RackError(f"the request is no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise RackError("the request must be a JSON object")
+    return body
+
+
+async def _bytes(request: web.Request, limit: int) -> bytes:
+    if (request.content_length or 0) > limit:
+        raise RackError(f"the request is larger than {limit} bytes")
+    return await request.read()

@@ -1,0 +1,81 @@
+"""The rows of a stack as the page holds them: JSON objects, each with its line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ...lora_core.blocks import read_block_weights
+from ...lora_core.errors import RackError
+from ...lora_core.grammar import write
+from ...lora_core.stack import Comment, Entry, Stack
+
+Json = dict[str, Any]
+
+_TEXTS = ("name", "blocks", "elements", "hash")
+_NUMBERS = ("strength_model", "strength_clip", "start", "stop")
+_DEFAULTS: Json = {
+    **{"blocks": "", "elements": "", "hash": ""},
+    **{"strength_model": 1.0, "strength_clip": 1.0, "start": 0.0, "stop": 1.0, "enabled": True},
+}
+
+
+def to_json(stack: Stack) -> list[Json]:
+    """The rows, each with `kind` and its canonical line as `text`."""
+    return [_row_to_json(row) for row in stack.rows]
+
+
+def from_json(rows: Any) -> Stack:
+    """The stack of rows as `to_json` gives them; `text` is not read, what is left out has its default.
+
+    Raises RackError, naming the row, for what is no row, and BadBlockText for block weights nobody can read.
+    """
+    if not isinstance(rows, list):
+        raise RackError(f"rows must be a list, not {type(rows).__name__}")
+    return Stack(tuple(_row_from_json(row, number) for number, row in enumerate(rows, start=1)))
+
+
+def _row_to_json(row: Entry | Comment) -> Json:
+    text = write(Stack((row,)))
+    if isinstance(row, Comment):
+        return {"kind": "comment", "comment": row.text, "text": text}
+    return {
+        "kind": "entry",
+        "name": row.name,
+        "strength_model": row.strength_model,
+        "strength_clip": row.strength_clip,
+        "enabled": row.enabled,
+        "blocks": row.blocks.blocks,
+        "elements": row.blocks.elements,
+        "start": row.start,
+        "stop": row.stop,
+        "hash": row.hash,
+        "text": text,
+    }
+
+
+def _row_from_json(row: Any, number: int) -> Entry | Comment:
+    try:
+        if row["kind"] == "comment":
+            return Comment(_typed(row, ("comment",), str)["comment"])
+        if row["kind"] != "entry":
+            raise ValueError(f"kind is {row['kind']!r}, not 'entry' or 'comment'")
+        return _entry({**_DEFAULTS, **row})
+    except (KeyError, TypeError, ValueError) as error:
+        found = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise RackError(f"row {number}: {found}") from None
+
+
+def _entry(row: Json) -> Entry:
+    texts = _typed(row, _TEXTS, str)
+    numbers = _typed(row, _NUMBERS, (int, float))
+    weights = read_block_weights(texts.pop("blocks"), texts.pop("elements"))
+    return Entry(**texts, **numbers, **_typed(row, ("enabled",), bool), blocks=weights)
+
+
+def _typed(row: Json, fields: Sequence[str], kind: type | tuple[type, ...]) -> Json:
+    for field in fields:
+        is_wrong_bool = isinstance(row[field], bool) and kind is not bool
+        if is_wrong_bool or not isinstance(row[field], kind):
+            raise TypeError(f"{field} is {row[field]!r}, of the wrong type")
+    return {field: row[field] for field in fields}
