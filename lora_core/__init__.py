@@ -1,8 +1,38 @@
 """LoRA files, stacks and patches, with torch and nothing of the host.
 
-The story, in reading order: `stack` (what a rack is) ↔ `grammar` (its text), `resolve` (which file a name
-means), `files`, `key_names` and `lora` (what is in it), `adapters` (one formula a file), `key_map` (which
-weight a layer means), `patch` (several LoRAs, one product per weight), `verdict` (what became of each),
-`inspect` (where in a model one works). Without a host: `key_maps` (what the host's models call their
-weights), `bake`, `compare`, `convert` (workflows of other LoRA nodes), `cli`.
+Every folder answers one question, and imports only from those before it in LAYERS:
+
+- `adapters`: what does a layer of a LoRA do to a weight? One file a formula.
+- `reading`: what is in a file?
+- `key_maps`: which weight does a layer mean, in which family of models?
+- `blocks`: which block of the model is that weight in, and what is it there?
+- `stack`, `grammar`: which LoRAs are on, and how strong? The data, and its text.
+- `library`: which file does a name or a hash mean?
+- `applying`: how do several LoRAs become one patch a weight, and what became of each?
+- `live`: how do they act while the model samples, with no weight written?
+- `axes`, `measures`: which strengths does a sweep show, and what do its pictures measure?
+- `reports`: where in a model does a LoRA work, and how do two differ?
+- `convert`: what do workflows made with other LoRA nodes mean?
+- `cli`: all of it without a host.
 """
+
+LAYERS = (
+    "errors",
+    "cache",
+    "adapters",
+    "reading",
+    "key_maps",
+    "blocks",
+    "stack",
+    "grammar",
+    "library",
+    "applying",
+    "live",
+    "axes",
+    "measures",
+    "reports",
+    "convert",
+    "cli",
+    "__main__",
+)
+"""The folders and modules of the core, lowest first. A test refuses an import upward."""

@@ -43,7 +43,7 @@ class _Kept:
 
 
 @dataclass(eq=False)
-class _Turn:
+class _Making:
     """Whose turn it is to make the value of one key."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -64,7 +64,7 @@ class ByteCache:
         self._held = 0
         self._hits = 0
         self._misses = 0
-        self._turns: dict[Hashable, _Turn] = {}
+        self._turns: dict[Hashable, _Making] = {}
         self._lock = threading.RLock()
 
     def get(self, key: Hashable, make: Callable[[], V], needs: Collection[Hashable] = ()) -> V:
@@ -100,7 +100,7 @@ class ByteCache:
     @contextmanager
     def _turn(self, key: Hashable) -> Iterator[None]:
         with self._lock:
-            turn = self._turns.setdefault(key, _Turn())
+            turn = self._turns.setdefault(key, _Making())
             turn.threads += 1
         try:
             with turn.lock:

@@ -1,8 +1,8 @@
-"""A stack onto a model: what matches, what is fused into one patch a weight, and what became of each entry."""
+"""How a stack is applied to a model: what matches, one patch a weight, the verdict on each entry."""
 
-from .baking import Bake, bake, baked, plan, scale_keys
+from .baking import Bake, bake, baked, plan_bake, scale_keys
 from .matching import Foreign, Match, match
-from .model_blocks import family_in, require_blocks
+from .model_blocks import blocks_in, require_blocks
 from .modes import MODES, Way, choose_ways
 from .patch import ForeignStep, Step, fuse, in_parts
 from .verdict import Verdict, report
@@ -18,12 +18,12 @@ __all__ = [
     "Way",
     "bake",
     "baked",
+    "blocks_in",
     "choose_ways",
-    "family_in",
     "fuse",
     "in_parts",
     "match",
-    "plan",
+    "plan_bake",
     "report",
     "require_blocks",
     "scale_keys",

@@ -19,7 +19,7 @@ from ..adapters import Padded
 from ..blocks import BlockWeights, Weight, within
 from ..errors import RackError
 from ..grammar import write
-from ..key_maps import Checkpoint, KeyMap, Place, Target, family_of_file, read_layout
+from ..key_maps import Checkpoint, KeyMap, StoredAt, Target, family_of_file, read_layout
 from ..reading import (
     Form,
     Header,
@@ -35,7 +35,7 @@ from ..reading import (
 )
 from ..stack import Entry, Stack
 from .matching import Match, match
-from .model_blocks import family_in, require_blocks
+from .model_blocks import blocks_in, require_blocks
 from .patch import ForeignStep, Step, fuse
 from .verdict import Verdict
 
@@ -46,7 +46,7 @@ _OUTDATED = ("modelspec.hash_sha256",)  # describes the tensors as they were
 
 
 @dataclass(frozen=True, eq=False)
-class _Use:
+class _BakedUse:
     """One layer of one LoRA, and the weight it changes."""
 
     index: int  # of the LoRA in the stack
@@ -64,7 +64,7 @@ class Bake:
     layout: Checkpoint
     loras: tuple[PartialLora, ...]
     verdicts: tuple[Verdict, ...]
-    uses: Mapping[str, Mapping[Place, Sequence[_Use]]]  # by key of the file
+    uses: Mapping[str, Mapping[StoredAt, Sequence[_BakedUse]]]  # by key of the file
 
     @property
     def changed(self) -> int:
@@ -100,7 +100,7 @@ class Bake:
                     part.copy_(result)
         return weight if scale is None else weight.div_(scale)
 
-    def _steps(self, uses: Sequence[_Use]) -> list[Step]:
+    def _steps(self, uses: Sequence[_BakedUse]) -> list[Step]:
         """What happens to one weight, in order."""
         matches: list[Match] = []
         strengths: list[float] = []
@@ -115,7 +115,7 @@ class Bake:
         return [step for step in steps if not isinstance(step, ForeignStep)]
 
 
-def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> Bake:
+def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> Bake:
     """Match a stack, entry by entry with its file, against a checkpoint.
 
     Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
@@ -132,7 +132,7 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
-    families = [family_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
+    families = [blocks_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
     for entry, lora in zip(entries, loras, strict=True):
         model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
         made_for = family_of_file(lora.metadata, lora.outline.widths)
@@ -140,7 +140,7 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
         verdicts[-1].require_effect()
     if model_map:
         require_blocks(entries, model_map)
-    uses: dict[str, dict[Place, list[_Use]]] = {}
+    uses: dict[str, dict[StoredAt, list[_BakedUse]]] = {}
     for index, verdict in enumerate(verdicts):
         entry = verdict.entry
         if model_map and verdict.model:
@@ -154,18 +154,18 @@ def plan(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> B
 
 def _uses(
     index: int, strength: float, blocks: BlockWeights, matched: Match, key_map: KeyMap
-) -> Iterator[_Use]:
+) -> Iterator[_BakedUse]:
     """The layers of a LoRA that change something in one model."""
-    weights = blocks.by_key(family_in(key_map))
+    weights = blocks.by_key(blocks_in(key_map))
     for layer, target in matched.layers.items():
         if strength and within(weights[target.key], target.offset):
-            yield _Use(index, layer, target, strength, weights[target.key])
+            yield _BakedUse(index, layer, target, strength, weights[target.key])
 
 
 def _add(
-    uses: dict[str, dict[Place, list[_Use]]],
-    found: Iterable[_Use],
-    places: Mapping[str, Place],
+    uses: dict[str, dict[StoredAt, list[_BakedUse]]],
+    found: Iterable[_BakedUse],
+    places: Mapping[str, StoredAt],
     header: Header,
 ) -> None:
     for use in found:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from ..adapters import Adapter, Padded
-from ..blocks import Family
+from ..blocks import ModelBlocks
 from ..errors import ShapeMismatch
 from ..key_maps import KeyMap, Target
 from ..reading import Lora
@@ -76,7 +76,7 @@ class Match:
             )
 
 
-def blocks_present(found: Match, family: Family) -> tuple[str, ...]:
+def blocks_present(found: Match, family: ModelBlocks) -> tuple[str, ...]:
     """The blocks of a model that a LoRA has layers in, by id and in the model's order."""
     targets = (*found.layers.values(), *found.foreign)
     return family.blocks({target.key for target in targets})

@@ -5,20 +5,20 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterable
 
-from ..blocks import Family, family_of
+from ..blocks import ModelBlocks, blocks_of_model
 from ..errors import BadBlockText
 from ..key_maps import KeyMap
 from ..stack import Entry
 
-_FAMILIES: weakref.WeakKeyDictionary[KeyMap, Family] = weakref.WeakKeyDictionary()
+_FAMILIES: weakref.WeakKeyDictionary[KeyMap, ModelBlocks] = weakref.WeakKeyDictionary()
 
 
-def family_in(key_map: KeyMap) -> Family:
+def blocks_in(key_map: KeyMap) -> ModelBlocks:
     """The family of the model a key map is of, found once."""
     known = _FAMILIES.get(key_map)
     if known is None:
         shapes = {**key_map.packed, **key_map.shapes}
-        known = _FAMILIES[key_map] = family_of(shapes)
+        known = _FAMILIES[key_map] = blocks_of_model(shapes)
     return known
 
 
@@ -27,6 +27,6 @@ def require_blocks(entries: Iterable[Entry], key_map: KeyMap) -> None:
     for entry in entries:
         if not entry.blocks.is_neutral:
             try:
-                entry.blocks.at(family_in(key_map))
+                entry.blocks.at(blocks_in(key_map))
             except BadBlockText as bad:
                 raise bad.of(entry.name) from None

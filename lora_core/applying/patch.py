@@ -39,7 +39,7 @@ class ForeignStep:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class _FusedRun:
     """Concatenated factors of plain LoRAs, strengths left out."""
 
     target: Target
@@ -72,7 +72,7 @@ class _Run:
 
 
 @dataclass(frozen=True, eq=False)
-class _Single:
+class _FusedSingle:
     """An adapter that stands alone."""
 
     target: Target
@@ -121,12 +121,13 @@ class Fused:
     same order.
     """
 
-    steps: Mapping[str, tuple[_Run | _Single, ...]]  # by model key, slices of a weight in one order with it
+    # By model key, slices of a weight in one order with it.
+    steps: Mapping[str, tuple[_FusedRun | _FusedSingle, ...]]
 
     @property
     def size(self) -> int:
         """Bytes of memory of its own; a run of one LoRA uses the file's."""
-        runs = [step for steps in self.steps.values() for step in steps if isinstance(step, _Run)]
+        runs = [step for steps in self.steps.values() for step in steps if isinstance(step, _FusedRun)]
         return sum(run.up.nbytes + run.down.nbytes for run in runs if len(run.parts) > 1)
 
     def at(
@@ -152,24 +153,24 @@ class Fused:
 
 def fuse(matches: Sequence[Match]) -> Fused:
     """Join the LoRAs of a stack, in order, into as few steps per weight as their formulas allow."""
-    singles: dict[str, list[_Single]] = {}
+    singles: dict[str, list[_FusedSingle]] = {}
     for index, found in enumerate(matches):
         for layer, target in found.layers.items():
             adapters = found.lora.layers[layer]
-            singles.setdefault(target.key, []).extend(_Single(target, index, a) for a in adapters)
+            singles.setdefault(target.key, []).extend(_FusedSingle(target, index, a) for a in adapters)
         for target, foreign in found.foreign.items():
-            singles.setdefault(target.key, []).append(_Single(target, index, foreign))
+            singles.setdefault(target.key, []).append(_FusedSingle(target, index, foreign))
     return Fused({key: tuple(_steps(items)) for key, items in singles.items()})
 
 
-def _steps(items: Sequence[_Single]) -> list[_Run | _Single]:
+def _steps(items: Sequence[_FusedSingle]) -> list[_FusedRun | _FusedSingle]:
     """The steps of one weight.
 
     Plain LoRAs may pass other changes that only add up, never one that depends on the weight. What makes the
     weight grow comes last, so that everything else meets the shape it was made for.
     """
-    steps: list[_Run | _Single] = []
-    plain: dict[Target, list[_Single]] = {}
+    steps: list[_FusedRun | _FusedSingle] = []
+    plain: dict[Target, list[_FusedSingle]] = {}
     growing = [item for item in items if isinstance(item.adapter, Padded)]
     for item in items:
         if isinstance(item.adapter, LowRank):
@@ -182,7 +183,7 @@ def _steps(items: Sequence[_Single]) -> list[_Run | _Single]:
     return steps + [_run(target, run) for target, run in plain.items()] + growing
 
 
-def _run(target: Target, items: Sequence[_Single]) -> _Run:
+def _run(target: Target, items: Sequence[_FusedSingle]) -> _FusedRun:
     factors = [item.adapter for item in items if isinstance(item.adapter, LowRank)]
     parts = tuple((item.index, a.rank, a.scale) for item, a in zip(items, factors, strict=True))
-    return _Run(target, *join(factors), parts)
+    return _FusedRun(target, *join(factors), parts)

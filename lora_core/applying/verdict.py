@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..blocks import Family, ranges, within
+from ..blocks import ModelBlocks, ranges, within
 from ..cache import CacheUse
 from ..errors import NotALora, NothingMatches, OtherFamily
 from ..key_maps import FileFamily, is_text_encoder
@@ -20,12 +20,12 @@ _UNTOLD = FileFamily()
 
 
 @dataclass(frozen=True)
-class Part:
+class VerdictSide:
     """The connected model or text encoder, as one entry meets it."""
 
     name: str
     match: Match
-    family: Family | None
+    family: ModelBlocks | None
     strength: float
 
     @cached_property
@@ -51,20 +51,22 @@ class Verdict:
     model: Match | None  # None: not connected
     clip: Match | None
     made_for: FileFamily = _UNTOLD
-    model_family: Family | None = None
-    clip_family: Family | None = None
+    model_family: ModelBlocks | None = None
+    clip_family: ModelBlocks | None = None
     way: str = ""  # merged or live, where it changes the model
     unlisted: frozenset[str] = frozenset()  # keys ComfyUI's own loader would leave as they are
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[VerdictSide, ...]:
         """What is connected."""
         entry = self.entry
         met = (
             ("model", self.model, self.model_family, entry.strength_model),
             ("text encoder", self.clip, self.clip_family, entry.strength_clip),
         )
-        return tuple(Part(name, found, family, s) for name, found, family, s in met if found is not None)
+        return tuple(
+            VerdictSide(name, found, family, s) for name, found, family, s in met if found is not None
+        )
 
     @property
     def matched(self) -> frozenset[str]:
@@ -268,7 +270,7 @@ class Verdict:
         return "; ".join(named) or "a format of ComfyUI's own adapters"
 
 
-def _has_weight(entry: Entry, part: Part) -> bool:
+def _has_weight(entry: Entry, part: VerdictSide) -> bool:
     """Whether block weights leave anything of an entry in a part."""
     if entry.blocks.is_neutral or part.family is None:
         return True

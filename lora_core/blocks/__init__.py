@@ -3,11 +3,11 @@
 from .apart import Apart, Slice, Weight, within
 from .block_weights import NEUTRAL, BlockWeights, read_block_weights
 from .curves import WHOLE, draw_curve, read_curve
-from .families import Family, Place, family_of, family_without_model
+from .families import ModelBlocks, Place, blocks_of_model, blocks_without_model
 from .ids import is_of_text_encoder, read_id
 from .listing import ranges
 from .preset_list import fitting_presets
-from .whole_family import BASE, whole_family
+from .usual_blocks import BASE, whole_family
 
 __all__ = [
     "BASE",
@@ -15,13 +15,13 @@ __all__ = [
     "WHOLE",
     "Apart",
     "BlockWeights",
-    "Family",
+    "ModelBlocks",
     "Place",
     "Slice",
     "Weight",
+    "blocks_of_model",
+    "blocks_without_model",
     "draw_curve",
-    "family_of",
-    "family_without_model",
     "fitting_presets",
     "is_of_text_encoder",
     "ranges",

@@ -51,7 +51,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Term:
+class BlockTerm:
     """`IN04,M00/attn2=0.3`: a weight for blocks, or for elements inside them."""
 
     selection: Selection
@@ -68,7 +68,7 @@ class BlockText:
 
     preset: str = ""
     vector: tuple[float, ...] = ()
-    terms: tuple[Term, ...] = ()
+    terms: tuple[BlockTerm, ...] = ()
 
     def write_blocks(self) -> str:
         """The canonical text of all but the element weights."""
@@ -132,7 +132,7 @@ class _Reader:
             numbers = tuple(self._number(cell, 0) for cell in named.cells) if named else ()
         terms = self._terms(items)
         if self._is_inverted and not numbers:
-            terms = (Term(EVERYTHING, 0.0, 0), *terms)
+            terms = (BlockTerm(EVERYTHING, 0.0, 0), *terms)
         return BlockText("", numbers, terms)
 
     def _items(self, position: int) -> Iterator[_Item]:
@@ -177,29 +177,29 @@ class _Reader:
                 return numbers
         return tuple([self._number(cell[0], position + cell.start()) for cell in _IS_CELL.finditer(cells)])
 
-    def _terms(self, items: list[_Item]) -> tuple[Term, ...]:
+    def _terms(self, items: list[_Item]) -> tuple[BlockTerm, ...]:
         """The terms in order, the defaults before all others."""
-        defaults: list[Term] = []
-        terms: list[Term] = []
+        defaults: list[BlockTerm] = []
+        terms: list[BlockTerm] = []
         for item in items:
             if item.value is None:
                 terms += self._of_preset(item)
             elif item.name.upper() == "DEFAULT":
-                defaults.append(Term(EVERYTHING, self._number(item.value, item.value_position), 0))
+                defaults.append(BlockTerm(EVERYTHING, self._number(item.value, item.value_position), 0))
             else:
                 selection = _select(item.name)
                 if selection is None or (self._which == "elements" and not selection.elements):
                     raise self._misselected(item.name, item.position)
                 value = self._number(item.value, item.value_position)
-                terms.append(Term(selection, value, item.position))
+                terms.append(BlockTerm(selection, value, item.position))
         return (*defaults, *terms)
 
-    def _of_preset(self, item: _Item) -> list[Term]:
+    def _of_preset(self, item: _Item) -> list[BlockTerm]:
         text = element_preset(item.name)
         if text is None:
             raise self._unknown(item)
         terms = read_block_text(text, "elements").terms
-        return [Term(term.selection, self._inverted(term.value), item.position) for term in terms]
+        return [BlockTerm(term.selection, self._inverted(term.value), item.position) for term in terms]
 
     def _number(self, cell: str, position: int) -> float:
         if _IS_NUMBER.fullmatch(cell):

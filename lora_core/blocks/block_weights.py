@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from ..errors import BadBlockText
 from .apart import Weight, together
-from .block_text import EVERYTHING, BlockText, Term, read_block_text
-from .families import OTHER, Family, Place
+from .block_text import EVERYTHING, BlockTerm, BlockText, read_block_text
+from .families import OTHER, ModelBlocks, Place
 from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
 from .vectors import preset, readings_for
 
@@ -34,7 +34,7 @@ class BlockWeights:
         """Both as one text, as a node's `blocks` holds them."""
         return " ".join(filter(None, (self.blocks, self.elements)))
 
-    def at(self, family: Family) -> At:
+    def at(self, family: ModelBlocks) -> At:
         """The weight of each place of a model.
 
         Raises BadBlockText for a vector or preset that has no meaning in the family, and for a block it does
@@ -42,13 +42,13 @@ class BlockWeights:
         """
         return _resolve(self, family)
 
-    def by_key(self, family: Family) -> Mapping[str, Weight]:
+    def by_key(self, family: ModelBlocks) -> Mapping[str, Weight]:
         """The same by the keys of the model, each looked up once; one number for each part of a weight that
         is several in one, where they differ. Raises BadBlockText.
         """
         return _by_key(self, family)
 
-    def missing(self, family: Family) -> frozenset[str]:
+    def missing(self, family: ModelBlocks) -> frozenset[str]:
         """The element weights that are for nothing in a model, as they are written."""
         return _missing(self, family)
 
@@ -69,7 +69,7 @@ def read_block_weights(blocks: str, elements: str = "") -> BlockWeights:
 
 
 @lru_cache(maxsize=256)
-def _resolve(weights: BlockWeights, family: Family) -> At:
+def _resolve(weights: BlockWeights, family: ModelBlocks) -> At:
     text = read_block_text(weights.blocks, "blocks")
     more = read_block_text(weights.elements, "elements")
     _check_ids(text.terms, family, "blocks")
@@ -92,7 +92,7 @@ def _resolve(weights: BlockWeights, family: Family) -> At:
 
 
 @lru_cache(maxsize=256)
-def _missing(weights: BlockWeights, family: Family) -> frozenset[str]:
+def _missing(weights: BlockWeights, family: ModelBlocks) -> frozenset[str]:
     terms = (*read_block_text(weights.blocks).terms, *read_block_text(weights.elements, "elements").terms)
     of_elements = [term for term in terms if term.selection.elements]
     return frozenset(
@@ -100,7 +100,7 @@ def _missing(weights: BlockWeights, family: Family) -> frozenset[str]:
     )
 
 
-def _in_order(terms: Sequence[Term]) -> list[Term]:
+def _in_order(terms: Sequence[BlockTerm]) -> list[BlockTerm]:
     """Blocks first, then elements, else as they are."""
     return sorted(terms, key=lambda term: bool(term.selection.elements))
 
@@ -108,7 +108,7 @@ def _in_order(terms: Sequence[Term]) -> list[Term]:
 class _KeyWeights(dict[str, Weight]):
     """Model key → weight, found when first asked for."""
 
-    def __init__(self, at: At, family: Family) -> None:
+    def __init__(self, at: At, family: ModelBlocks) -> None:
         super().__init__()
         self._at = at
         self._family = family
@@ -124,11 +124,11 @@ class _KeyWeights(dict[str, Weight]):
 
 
 @lru_cache(maxsize=256)
-def _by_key(weights: BlockWeights, family: Family) -> Mapping[str, Weight]:
+def _by_key(weights: BlockWeights, family: ModelBlocks) -> Mapping[str, Weight]:
     return _KeyWeights(weights.at(family), family)
 
 
-def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
+def _weight(place: Place, terms: Iterable[BlockTerm], rank: Rank) -> float:
     weight = 1.0
     for term in terms:
         if _holds(term, place, rank):
@@ -136,26 +136,26 @@ def _weight(place: Place, terms: Iterable[Term], rank: Rank) -> float:
     return weight
 
 
-def _holds(term: Term, place: Place, rank: Rank) -> bool:
+def _holds(term: BlockTerm, place: Place, rank: Rank) -> bool:
     block = read_id(place.block) or BlockId(place.block)
     blocks, elements = term.selection.blocks, term.selection.elements
     return holds_block(blocks, block, rank) and (not elements or holds_element(elements, place.element))
 
 
-def _vector_terms(text: BlockText, family: Family) -> list[Term]:
+def _vector_terms(text: BlockText, family: ModelBlocks) -> list[BlockTerm]:
     named = preset(text.preset) if text.preset else None
     numbers = named.numbers if named else text.vector
     if not numbers:
         return []
     if named and len(set(numbers)) == 1:
-        return [Term(EVERYTHING, numbers[0], 0)]  # ALL and NONE mean the same in every model
+        return [BlockTerm(EVERYTHING, numbers[0], 0)]  # ALL and NONE mean the same in every model
     # A text encoder need not know its model: by any reading of a length the same numbers are for it.
     meanings = readings_for(family.name, family.present, any_family=family.is_text_encoder)
     if named and named.families and not family.is_text_encoder and family.name not in named.families:
         raise _unfit(text, len(numbers), sorted(meanings), family)
     if len(numbers) not in meanings:
         raise _unfit(text, len(numbers), sorted(meanings), family)
-    terms: list[Term] = []
+    terms: list[BlockTerm] = []
     for cell, number in zip(meanings[len(numbers)].cells, numbers, strict=True):
         for part in cell.split():
             (term,) = read_block_text(f"{part}=1").terms
@@ -163,7 +163,7 @@ def _vector_terms(text: BlockText, family: Family) -> list[Term]:
     return terms
 
 
-def _unfit(text: BlockText, length: int, known: list[int], family: Family) -> BadBlockText:
+def _unfit(text: BlockText, length: int, known: list[int], family: ModelBlocks) -> BadBlockText:
     found = (
         f"the preset {text.preset}, a vector of {length} numbers"
         if text.preset
@@ -176,7 +176,7 @@ def _unfit(text: BlockText, length: int, known: list[int], family: Family) -> Ba
     return BadBlockText("blocks", 0, found, f"{expected} ({_listed(family)})")
 
 
-def _check_ids(terms: Iterable[Term], family: Family, which: str) -> None:
+def _check_ids(terms: Iterable[BlockTerm], family: ModelBlocks, which: str) -> None:
     """A block the model does not have would silently do nothing; the text encoder's are always allowed."""
     if family.is_text_encoder:
         return
@@ -191,7 +191,7 @@ def _check_ids(terms: Iterable[Term], family: Family, which: str) -> None:
                 )
 
 
-def _listed(family: Family) -> str:
+def _listed(family: ModelBlocks) -> str:
     return ", ".join(compressed(block for block in family.present if block != OTHER))
 
 

@@ -14,11 +14,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .block_text import BlockText, Term, read_block_text, write_number
+from .block_text import BlockTerm, BlockText, read_block_text, write_number
 from .block_weights import BlockWeights, read_block_weights
-from .families import Family, Place
+from .families import ModelBlocks, Place
 from .ids import BlockId, holds_block, read_id
-from .whole_family import BASE
+from .usual_blocks import BASE
 
 WHOLE = ""
 """The part of a block that is all of it."""
@@ -37,7 +37,7 @@ class Curve:
     parts: tuple[str, ...]  # every element that has a weight of its own anywhere
 
 
-def read_curve(weights: BlockWeights, family: Family, part: str = WHOLE) -> Curve:
+def read_curve(weights: BlockWeights, family: ModelBlocks, part: str = WHOLE) -> Curve:
     """The curve of a text. Raises BadBlockText where it has no meaning in the family."""
     at = weights.at(family)
     whole = _whole(weights, family)
@@ -50,7 +50,7 @@ def read_curve(weights: BlockWeights, family: Family, part: str = WHOLE) -> Curv
 
 def draw_curve(
     weights: BlockWeights,
-    family: Family,
+    family: ModelBlocks,
     drawn: Mapping[str, float | None],
     part: str = WHOLE,
     lacking: Collection[str] = (),
@@ -79,17 +79,17 @@ def draw_curve(
     return read_block_weights(weights.blocks, " ".join([*kept, *terms]))
 
 
-def _whole(weights: BlockWeights, family: Family) -> dict[str, float]:
+def _whole(weights: BlockWeights, family: ModelBlocks) -> dict[str, float]:
     at = BlockWeights(weights.blocks).at(family)
     return {id: at(Place(id, "")) for id in (BASE, *family.present)}
 
 
-def _element_terms(weights: BlockWeights) -> tuple[Term, ...]:
+def _element_terms(weights: BlockWeights) -> tuple[BlockTerm, ...]:
     text: BlockText = read_block_text(weights.elements, "elements")
     return text.terms
 
 
-def _own(terms: Sequence[Term], family: Family, part: str) -> dict[str, float]:
+def _own(terms: Sequence[BlockTerm], family: ModelBlocks, part: str) -> dict[str, float]:
     """Block → the weight a term gives to exactly this element."""
     found: dict[str, float] = {}
     for term in terms:

@@ -39,7 +39,7 @@ def element_of(path: str) -> str:
     return ".".join(kept) or OTHER
 
 
-class Part(NamedTuple):
+class FusedPart(NamedTuple):
     """Some rows (along 0) or columns (along 1) of a weight, and the words that tell them from the others."""
 
     along: int
@@ -48,7 +48,7 @@ class Part(NamedTuple):
     words: str
 
 
-def parts_of(path: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
+def parts_of(path: str, shape: tuple[int, ...]) -> tuple[FusedPart, ...]:
     """The parts of a weight, (out, in), that is several in one; empty for any other."""
     row = next((row for pattern, row in _fused() if pattern.search(path)), None)
     if row is None or len(shape) != 2:
@@ -59,10 +59,10 @@ def parts_of(path: str, shape: tuple[int, ...]) -> tuple[Part, ...]:
     share, left = divmod(shape[along] - sum(known.get(size, 0) for _, size in parts), len(shares))
     if share <= 0 or left:
         return ()
-    found: list[Part] = []
+    found: list[FusedPart] = []
     start = 0
     for meaning, size in parts:
-        found.append(Part(along, start, known.get(size, share), meaning))
+        found.append(FusedPart(along, start, known.get(size, share), meaning))
         start += found[-1].length
     return tuple(found)
 

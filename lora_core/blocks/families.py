@@ -30,7 +30,7 @@ class Place(NamedTuple):
     element: str
 
 
-class Part(NamedTuple):
+class WeightPart(NamedTuple):
     """A part of a weight that is several in one, such as q, k and v above each other."""
 
     slice: Slice
@@ -56,7 +56,7 @@ class Rule:
 
 
 @dataclass(frozen=True, eq=False)
-class Family:
+class ModelBlocks:
     """The blocks of one model, or of the text encoders of one."""
 
     name: str  # as in families.json in lower case; "sd1", "sd2", "sdxl", … for a UNet
@@ -76,7 +76,7 @@ class Family:
             known = self._places[key] = self._find(key)
         return known
 
-    def parts(self, key: str) -> tuple[Part, ...]:
+    def parts(self, key: str) -> tuple[WeightPart, ...]:
         """What a weight or bias is several of in one; empty where it is one, or its shape is not known.
 
         How an unknown model lays them out nobody can tell.
@@ -88,7 +88,7 @@ class Family:
         block, element = self.place(key)
         found = parts_of(bare(key[len(self.prefix) :]), shape)
         return tuple(
-            Part((part.along, part.start, part.length), Place(block, f"{element}.{part.words}"))
+            WeightPart((part.along, part.start, part.length), Place(block, f"{element}.{part.words}"))
             for part in found
             if part.along == 0 or key == weight  # a bias has no columns
         )
@@ -130,7 +130,7 @@ class Family:
         return Place(block, element)
 
 
-def family_of(shapes: Mapping[str, tuple[int, ...]]) -> Family:
+def blocks_of_model(shapes: Mapping[str, tuple[int, ...]]) -> ModelBlocks:
     """The family of a diffusion model or of text encoders, from the shapes of all weights by their keys.
 
     A model's keys may begin with `diffusion_model.`, text encoders' with the host's names for them.
@@ -147,15 +147,15 @@ def family_of(shapes: Mapping[str, tuple[int, ...]]) -> Family:
         is_text_encoder = not prefix and any(".transformer." in key for key in bare)
         name, title = ("text_encoder", "text encoder") if is_text_encoder else ("generic", "unknown model")
         rules = _rules("text_encoders") if is_text_encoder else _generic_rules(bare)
-    family = Family(name, title, rules, is_text_encoder, prefix)
-    return Family(name, title, rules, is_text_encoder, prefix, family.blocks(shapes), shapes)
+    family = ModelBlocks(name, title, rules, is_text_encoder, prefix)
+    return ModelBlocks(name, title, rules, is_text_encoder, prefix, family.blocks(shapes), shapes)
 
 
-def family_without_model(known: Known | None, title: str, keys: Iterable[str]) -> Family:
+def blocks_without_model(known: Known | None, title: str, keys: Iterable[str]) -> ModelBlocks:
     """The family of a model of which only some keys are known; by the generic rule where `known` is None."""
     if known is None:
-        return family_of({key: () for key in keys})
-    return Family(known.name.lower(), title, _rules(known.name), prefix=PREFIX)
+        return blocks_of_model({key: () for key in keys})
+    return ModelBlocks(known.name.lower(), title, _rules(known.name), prefix=PREFIX)
 
 
 def _name(known: Known, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str]:

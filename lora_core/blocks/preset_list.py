@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import BadBlockText
 from .block_weights import read_block_weights
 from .data import table
-from .families import Family
+from .families import ModelBlocks
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Choice:
     is_of_elements: bool
 
 
-def fitting_presets(family: Family) -> tuple[Choice, ...]:
+def fitting_presets(family: ModelBlocks) -> tuple[Choice, ...]:
     """The presets of a family, in the order of presets.json."""
     return tuple(choice for choice in _choices() if _fits(choice.name, family))
 
@@ -32,7 +32,7 @@ def _choices() -> Iterator[Choice]:
                 yield Choice(name, group["source"], kind == "elements")
 
 
-def _fits(name: str, family: Family) -> bool:
+def _fits(name: str, family: ModelBlocks) -> bool:
     try:
         read_block_weights(name).at(family)
     except BadBlockText:

@@ -17,6 +17,8 @@ from ..errors import FitError, RackError
 from . import convert, diff, inspect, keys, merge
 from .output import print_error
 
+__all__ = ["main"]
+
 COMMANDS = (inspect, keys, merge, diff, convert)
 _EPILOG = (
     "Exit codes: 0 all is well; 1 files differ, a LoRA does not fit, or part of a workflow is left; "

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import NotALora, RackError
 from ..reading import PartialLora, read_header
-from ..reports import Difference, compare_loras, compare_loras_on, compare_tensors, summary
+from ..reports import LayerDifference, compare_loras, compare_loras_on, compare_tensors, summary
 from .output import add_json_option, dtype_name, print_json, shape_text, table
 
 _ROUNDING = 1e-5  # of products summed in another order, in float32
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 class _Comparison(NamedTuple):
-    differences: Iterator[Difference]
+    differences: Iterator[LayerDifference]
     tolerance: float
 
 
@@ -81,12 +81,12 @@ def _compare(options: argparse.Namespace) -> _Comparison:
     return _Comparison(compare_tensors(read_header(options.a), read_header(options.b)), 0.0)
 
 
-def _within(difference: Difference, tolerance: float) -> bool:
+def _within(difference: LayerDifference, tolerance: float) -> bool:
     same_form = difference.shapes[0] == difference.shapes[1] and difference.dtypes[0] == difference.dtypes[1]
     return same_form and difference.largest is not None and difference.largest <= tolerance
 
 
-def _cells(difference: Difference) -> tuple[str, ...]:
+def _cells(difference: LayerDifference) -> tuple[str, ...]:
     forms = [
         "–" if shape is None else shape_text(shape) + (f" {dtype_name(dtype)}" if dtype is not None else "")
         for shape, dtype in zip(difference.shapes, difference.dtypes, strict=True)
@@ -95,7 +95,7 @@ def _cells(difference: Difference) -> tuple[str, ...]:
     return (difference.name, *forms, *numbers)
 
 
-def _json(difference: Difference) -> dict[str, Any]:
+def _json(difference: LayerDifference) -> dict[str, Any]:
     return {
         "name": difference.name,
         "shapes": [list(shape) if shape is not None else None for shape in difference.shapes],

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..applying import Bake, bake, plan
+from ..applying import Bake, bake, plan_bake
 from ..errors import RackError
 from ..reading import refuse_existing
 from .output import ProgressBar, add_json_option, print_json, size_text
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     rows = read_stack(options.stack or [], options.stack_files, options.loras)
     if not rows:
         raise RackError("the stack is empty, or all of it is off or at strength 0. Name a LoRA")
-    planned = plan(options.into, [row.entry for row in rows], [row.path for row in rows])
+    planned = plan_bake(options.into, [row.entry for row in rows], [row.path for row in rows])
     with ProgressBar(options.progress, sys.stderr) as progress:
         size = bake(planned, options.out, _DTYPES.get(options.dtype), options.force, progress)
     if options.json:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from .graph import Graph, Mode, NewNode, Node, Reader, Source
+from .graph import Graph, Mode, NewNode, Node, Reader, WireSource
 
 Json = dict[str, Any]
 
@@ -66,12 +66,12 @@ class EditorGraph(Graph):
             shown = frozenset(self._shown.get(number, ()))
             yield Node(number, str(node["type"]), node.get("widgets_values") or [], wired, mode, shown)
 
-    def source(self, node: str, name: str) -> Source | None:
+    def source(self, node: str, name: str) -> WireSource | None:
         socket = self._socket(node, name)
         link = self._links.get(socket["link"]) if socket and socket.get("link") is not None else None
-        return Source(str(link["origin_id"]), link["origin_slot"]) if link else None
+        return WireSource(str(link["origin_id"]), link["origin_slot"]) if link else None
 
-    def readers(self, source: Source) -> list[Reader]:
+    def readers(self, source: WireSource) -> list[Reader]:
         return [self._reader(link) for link in self._links_of(source)]
 
     def output_count(self, node: str) -> int:
@@ -106,7 +106,7 @@ class EditorGraph(Graph):
         self._store()
         return str(number)
 
-    def connect(self, source: Source, node: str, name: str) -> None:
+    def connect(self, source: WireSource, node: str, name: str) -> None:
         socket = self._socket(node, name)
         assert socket is not None
         number = 1 + max(self._links, default=0)
@@ -122,7 +122,7 @@ class EditorGraph(Graph):
         self._wires_of(source).append(number)
         self._store()
 
-    def rewire(self, old: Source, new: Source, only: Sequence[Reader] | None = None) -> None:
+    def rewire(self, old: WireSource, new: WireSource, only: Sequence[Reader] | None = None) -> None:
         for link in self._links_of(old):
             if only is None or self._reader(link) in only:
                 _take(self._wires_of(old), link["id"])
@@ -130,7 +130,7 @@ class EditorGraph(Graph):
                 link["origin_id"], link["origin_slot"] = self._id(new.node), new.slot
         self._store()
 
-    def set_input(self, node: str, name: str, source: Source) -> None:
+    def set_input(self, node: str, name: str, source: WireSource) -> None:
         socket = self._socket(node, name)
         if socket is None:
             # Older editors list a widget among the inputs only once it is connected.
@@ -147,14 +147,14 @@ class EditorGraph(Graph):
         del self._nodes[node]
         self._store()
 
-    def type_of(self, source: Source) -> str | None:
+    def type_of(self, source: WireSource) -> str | None:
         outputs = (self._nodes.get(source.node) or {}).get("outputs") or []
         return str(outputs[source.slot].get("type")) if source.slot < len(outputs) else None
 
     def _id(self, node: str) -> Any:
         return self._nodes[node]["id"] if node in self._nodes else int(node)
 
-    def _links_of(self, source: Source) -> list[Json]:
+    def _links_of(self, source: WireSource) -> list[Json]:
         return [
             link for link in self._links.values() if (str(link["origin_id"]), link["origin_slot"]) == source
         ]
@@ -169,7 +169,7 @@ class EditorGraph(Graph):
         sockets = (self._nodes.get(node) or {}).get("inputs") or []
         return next((socket for socket in sockets if socket["name"] == name), None)
 
-    def _wires_of(self, source: Source) -> list[int]:
+    def _wires_of(self, source: WireSource) -> list[int]:
         """The stored list of the wires that leave an output."""
         holder, field = (
             (self._level["inputs"][source.slot], "linkIds")
@@ -181,7 +181,7 @@ class EditorGraph(Graph):
 
     def _drop(self, link: Json) -> None:
         number = link["id"]
-        _take(self._wires_of(Source(str(link["origin_id"]), link["origin_slot"])), number)
+        _take(self._wires_of(WireSource(str(link["origin_id"]), link["origin_slot"])), number)
         if str(link["target_id"]) == _OUTPUTS:
             _take(self._level["outputs"][link["target_slot"]].get("linkIds") or [], number)
         else:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 
-class Source(NamedTuple):
+class WireSource(NamedTuple):
     """An output: the node and which of its outputs, from 0."""
 
     node: str
@@ -76,11 +76,11 @@ class Graph(ABC):
         """Every node, in the order of the file."""
 
     @abstractmethod
-    def source(self, node: str, name: str) -> Source | None:
+    def source(self, node: str, name: str) -> WireSource | None:
         """What an input is connected to."""
 
     @abstractmethod
-    def readers(self, source: Source) -> list[Reader]:
+    def readers(self, source: WireSource) -> list[Reader]:
         """Every input an output is connected to."""
 
     @abstractmethod
@@ -92,15 +92,15 @@ class Graph(ABC):
         """Add a node where another one stands, or so many places below (negative: above); return its id."""
 
     @abstractmethod
-    def connect(self, source: Source, node: str, name: str) -> None:
+    def connect(self, source: WireSource, node: str, name: str) -> None:
         """Lay a wire to an input that has none."""
 
     @abstractmethod
-    def rewire(self, old: Source, new: Source, only: Sequence[Reader] | None = None) -> None:
+    def rewire(self, old: WireSource, new: WireSource, only: Sequence[Reader] | None = None) -> None:
         """Let the readers of one output, or some of them, read another."""
 
     @abstractmethod
-    def set_input(self, node: str, name: str, source: Source) -> None:
+    def set_input(self, node: str, name: str, source: WireSource) -> None:
         """Connect an input, which may be a widget, in place of what it has."""
 
     @abstractmethod
@@ -108,5 +108,5 @@ class Graph(ABC):
         """Take a node out, with its wires."""
 
     @abstractmethod
-    def type_of(self, source: Source) -> str | None:
+    def type_of(self, source: WireSource) -> str | None:
         """The type an output carries, where the format says."""

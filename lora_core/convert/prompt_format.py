@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .checking import is_slot
-from .graph import Graph, NewNode, Node, Reader, Source
+from .graph import Graph, NewNode, Node, Reader, WireSource
 
 
 class PromptGraph(Graph):
@@ -22,11 +22,11 @@ class PromptGraph(Graph):
             values = {name: value for name, value in inputs.items() if name not in wired}
             yield Node(number, stored["class_type"], values, wired)
 
-    def source(self, node: str, name: str) -> Source | None:
+    def source(self, node: str, name: str) -> WireSource | None:
         value = self._inputs(node).get(name)
-        return Source(str(value[0]), value[1]) if value is not None and _is_wire(value) else None
+        return WireSource(str(value[0]), value[1]) if value is not None and _is_wire(value) else None
 
-    def readers(self, source: Source) -> list[Reader]:
+    def readers(self, source: WireSource) -> list[Reader]:
         return [
             Reader(node, name)
             for node in self._prompt
@@ -43,20 +43,20 @@ class PromptGraph(Graph):
         self._prompt[number] = {"class_type": new.type, "inputs": dict(new.widgets)}
         return number
 
-    def connect(self, source: Source, node: str, name: str) -> None:
+    def connect(self, source: WireSource, node: str, name: str) -> None:
         self._inputs(node)[name] = list(source)
 
-    def rewire(self, old: Source, new: Source, only: Sequence[Reader] | None = None) -> None:
+    def rewire(self, old: WireSource, new: WireSource, only: Sequence[Reader] | None = None) -> None:
         for reader in self.readers(old) if only is None else only:
             self.connect(new, *reader)
 
-    def set_input(self, node: str, name: str, source: Source) -> None:
+    def set_input(self, node: str, name: str, source: WireSource) -> None:
         self.connect(source, node, name)
 
     def remove(self, node: str) -> None:
         del self._prompt[node]
 
-    def type_of(self, source: Source) -> str | None:
+    def type_of(self, source: WireSource) -> str | None:
         return None
 
     def _inputs(self, node: str) -> dict[str, Any]:

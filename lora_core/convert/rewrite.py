@@ -13,7 +13,7 @@ from ..errors import NotConvertible
 from ..grammar import write
 from ..stack import Stack
 from .chosen import EVERY, Chosen
-from .graph import Graph, Mode, NewNode, Node, Reader, Source
+from .graph import Graph, Mode, NewNode, Node, Reader, WireSource
 from .loaders import KINDS, Kind, Said, unknown_lora_nodes
 
 MODEL, CLIP = 0, 1  # outputs of every loader, ours too
@@ -59,15 +59,15 @@ class _Segment:
     said: Said
     clip: Reader | None  # the input it takes the text encoder by
     stack: Reader | None
-    clip_outputs: tuple[Source, ...]  # whose readers are to read the new node's
+    clip_outputs: tuple[WireSource, ...]  # whose readers are to read the new node's
 
     @property
     def model(self) -> Reader:
         return Reader(self.nodes[0].id, "model")
 
     @property
-    def model_output(self) -> Source:
-        return Source(self.nodes[-1].id, MODEL)
+    def model_output(self) -> WireSource:
+        return WireSource(self.nodes[-1].id, MODEL)
 
 
 def rewrite_loaders(graph: Graph, findings: Findings, chosen: Chosen = EVERY) -> None:
@@ -103,7 +103,7 @@ def _check(graph: Graph, node: Node, kind: Kind) -> None:
     if node.shown:
         raise NotConvertible(f"{min(node.shown)!r} stands on the face of its subgraph")
     for slot in range(kind.kept, graph.output_count(node.id)):
-        if readers := graph.readers(Source(node.id, slot)):
+        if readers := graph.readers(WireSource(node.id, slot)):
             raise NotConvertible(
                 f"its output {slot} is connected (to node {readers[0].node}), which has no like"
             )
@@ -112,7 +112,7 @@ def _check(graph: Graph, node: Node, kind: Kind) -> None:
 def _segment(graph: Graph, node: Node, kind: Kind, said: Said) -> _Segment:
     if "model" not in node.wired:
         raise NotConvertible("no model is connected to it")
-    outputs = (Source(node.id, CLIP),) if kind.has_clip else ()
+    outputs = (WireSource(node.id, CLIP),) if kind.has_clip else ()
     has_clip = kind.has_clip and "clip" in node.wired
     if not has_clip and any(graph.readers(output) for output in outputs):
         raise NotConvertible("its CLIP is read, and it takes none")
@@ -171,7 +171,7 @@ def _replace_stacker(graph: Graph, node: Node, kind: Kind, said: Said, findings:
     text = write(Stack(said.entries))
     rack = graph.add(rack_node(text), node.id)
     _connect(graph, before, rack, "stack")
-    graph.rewire(Source(node.id, 0), Source(rack, 0))
+    graph.rewire(WireSource(node.id, 0), WireSource(rack, 0))
     graph.remove(node.id)
     findings.done.append(Done(graph.place, (node.id,), (node.type,), (rack,), text, said.notes))
 
@@ -185,23 +185,23 @@ def _replace_loaders(graph: Graph, segment: _Segment, findings: Findings) -> Non
     if segment.said.entries or stack is None:
         rack = graph.add(rack_node(text), last.id, below=-1)  # wider than a loader
         _connect(graph, stack, rack, "stack")
-        stack = Source(rack, 0)
+        stack = WireSource(rack, 0)
         made.insert(0, rack)
     _connect(graph, graph.source(*segment.model), apply, "model")
     _connect(graph, stack, apply, "stack")
     _connect(graph, graph.source(*segment.clip) if segment.clip else None, apply, "clip")
-    graph.rewire(segment.model_output, Source(apply, MODEL))
+    graph.rewire(segment.model_output, WireSource(apply, MODEL))
     inside = {node.id for node in segment.nodes}
     for output in segment.clip_outputs:
         outside = [reader for reader in graph.readers(output) if reader.node not in inside]
-        graph.rewire(output, Source(apply, CLIP), outside)
+        graph.rewire(output, WireSource(apply, CLIP), outside)
     for node in segment.nodes:
         graph.remove(node.id)
     nodes, types = (tuple(node.id for node in segment.nodes), tuple(node.type for node in segment.nodes))
     findings.done.append(Done(graph.place, nodes, types, tuple(made), text, segment.said.notes))
 
 
-def _connect(graph: Graph, source: Source | None, node: str, name: str) -> None:
+def _connect(graph: Graph, source: WireSource | None, node: str, name: str) -> None:
     if source is not None:
         graph.connect(source, node, name)
 

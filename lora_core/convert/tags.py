@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ..errors import NotConvertible, RackError
 from ..grammar import parse
 from .chosen import EVERY, Chosen
-from .graph import Graph, Mode, NewNode, Node, Reader, Source
+from .graph import Graph, Mode, NewNode, Node, Reader, WireSource
 from .rewrite import CLIP, MODEL, Done, Findings, Left, apply_node
 
 _TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>]*>", re.IGNORECASE)
@@ -68,7 +68,7 @@ def _samplers(graph: Graph, node: Node) -> frozenset[str]:
     while waiting:
         number = waiting.pop()
         for slot in range(graph.output_count(number)):
-            for reader in graph.readers(Source(number, slot)):
+            for reader in graph.readers(WireSource(number, slot)):
                 if reader.node == graph.outside:
                     raise NotConvertible("this prompt leaves its subgraph, and the samplers are outside")
                 if reader.node in seen:
@@ -96,18 +96,18 @@ def _replace(graph: Graph, prompts: list[Node], samplers: frozenset[str], findin
     assert clip is not None
     encoders = _encoders(graph, clip, samplers)
     made: list[str] = []
-    stack: Source | None = None
+    stack: WireSource | None = None
     for prompt in prompts:
         node = graph.add(_prompt_node(_text(prompt)), prompt.id, below=1)
-        graph.set_input(prompt.id, "text", Source(node, 0))
+        graph.set_input(prompt.id, "text", WireSource(node, 0))
         if stack is not None:
             graph.connect(stack, node, "stack")
-        stack = Source(node, 1)
+        stack = WireSource(node, 1)
         made.append(node)
     assert stack is not None
     apply = graph.add(apply_node(), prompts[0].id, below=1)
-    graph.rewire(model, Source(apply, MODEL), [Reader(sampler, "model") for sampler in samplers])
-    graph.rewire(clip, Source(apply, CLIP), [Reader(encoder, "clip") for encoder in encoders])
+    graph.rewire(model, WireSource(apply, MODEL), [Reader(sampler, "model") for sampler in samplers])
+    graph.rewire(clip, WireSource(apply, CLIP), [Reader(encoder, "clip") for encoder in encoders])
     graph.connect(model, apply, "model")
     graph.connect(stack, apply, "stack")
     graph.connect(clip, apply, "clip")
@@ -117,7 +117,7 @@ def _replace(graph: Graph, prompts: list[Node], samplers: frozenset[str], findin
     findings.done.append(Done(graph.place, nodes, types, (*made, apply), text, notes))
 
 
-def _encoders(graph: Graph, clip: Source, samplers: frozenset[str]) -> Iterable[str]:
+def _encoders(graph: Graph, clip: WireSource, samplers: frozenset[str]) -> Iterable[str]:
     """The prompts that share the text encoder and are read by the same samplers and no other."""
     encoders = {node.id: node for node in graph.nodes() if node.type == _ENCODER}
     for reader in graph.readers(clip):

@@ -14,7 +14,7 @@ from ..errors import NotConvertible, RackError
 from ..grammar import parse, write
 from ..stack import Comment, Entry, Stack
 from .chosen import EVERY, Chosen
-from .graph import Graph, Mode, NewNode, Node, Source
+from .graph import Graph, Mode, NewNode, Node, WireSource
 from .rewrite import CLIP, MODEL, Done, Findings, Left
 
 NameOf = Callable[[Entry], str]
@@ -70,9 +70,9 @@ def _read(graph: Graph, node: Node, nodes: dict[str, Node]) -> _Read:
     _check_widgets(node)
     if "model" not in node.wired:
         raise NotConvertible("no model is connected to it")
-    if readers := graph.readers(Source(node.id, _WORDS_OR_REPORT)):
+    if readers := graph.readers(WireSource(node.id, _WORDS_OR_REPORT)):
         raise NotConvertible(f"its third output is connected (to node {readers[0].node}), which has no like")
-    if "clip" not in node.wired and graph.readers(Source(node.id, CLIP)):
+    if "clip" not in node.wired and graph.readers(WireSource(node.id, CLIP)):
         raise NotConvertible("its CLIP is read, and it takes none")
     if node.type == _LOAD:
         return _Read((_entry(node),), ())
@@ -183,18 +183,18 @@ def _replace(graph: Graph, node: Node, read: _Read, loaders: list[NewNode], find
             loader = replace(loader, mode=Mode.BYPASSED)
         number = graph.add(loader, node.id, below=below)
         graph.connect(model, number, "model")
-        model = Source(number, MODEL)
+        model = WireSource(number, MODEL)
         if clip is not None:
             graph.connect(clip, number, "clip")
-            clip = Source(number, CLIP)
+            clip = WireSource(number, CLIP)
         made.append(number)
-    _hand_over(graph, Source(node.id, MODEL), model)
+    _hand_over(graph, WireSource(node.id, MODEL), model)
     if clip is not None:
-        _hand_over(graph, Source(node.id, CLIP), clip)
+        _hand_over(graph, WireSource(node.id, CLIP), clip)
     gone = [node]
     graph.remove(node.id)
     for feeder in read.nodes:
-        if any(graph.readers(Source(feeder.id, slot)) for slot in range(graph.output_count(feeder.id))):
+        if any(graph.readers(WireSource(feeder.id, slot)) for slot in range(graph.output_count(feeder.id))):
             break  # something else reads it, and what it reads
         graph.remove(feeder.id)
         gone.append(feeder)
@@ -203,6 +203,6 @@ def _replace(graph: Graph, node: Node, read: _Read, loaders: list[NewNode], find
     findings.done.append(Done(graph.place, nodes, types, tuple(made), text, read.notes))
 
 
-def _hand_over(graph: Graph, old: Source, new: Source) -> None:
+def _hand_over(graph: Graph, old: WireSource, new: WireSource) -> None:
     if readers := graph.readers(old):
         graph.rewire(old, new, readers)

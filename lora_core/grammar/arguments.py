@@ -8,10 +8,10 @@ from ..blocks import NEUTRAL, BlockWeights, read_block_weights
 from ..errors import BadBlockText
 from ..stack import Entry
 from .numbers import NUMBER, read_number, write_number
-from .source import Part, Source
+from .source import SourceText, TagPart
 
 # Name → value; "first" and "second" are the strengths without a name.
-Arguments = dict[str, Part]
+Arguments = dict[str, TagPart]
 
 _STEPS = re.compile(rf"({NUMBER})\s*-\s*({NUMBER})", re.ASCII)
 _HASH = re.compile(r"[0-9a-fA-F]{8,64}")
@@ -19,7 +19,7 @@ _X_CELL = re.compile(r"(?<![^\s,=])X(?=[\s,+-]|$)", re.IGNORECASE)
 _FRACTION = "a fraction of the sampling from 0 to 1: step 10 of 20 is 0.5"
 
 
-def complete(source: Source, name: str, arguments: Arguments) -> Entry:
+def complete(source: SourceText, name: str, arguments: Arguments) -> Entry:
     """The entry of a name and its arguments. Raises BadStackText."""
     model, clip = _strengths(source, arguments)
     if len(arguments) <= 2 and not arguments.keys() - _STRENGTHS:
@@ -39,7 +39,7 @@ def complete(source: Source, name: str, arguments: Arguments) -> Entry:
 _STRENGTHS = frozenset({"first", "second", "te", "unet"})
 
 
-def _strengths(source: Source, arguments: Arguments) -> tuple[float, float]:
+def _strengths(source: SourceText, arguments: Arguments) -> tuple[float, float]:
     """Model and text encoder strength by A1111's rule: the text encoder's comes first and is 1 when left
     out, the model's follows it. A named one counts, whatever stands in its place.
     """
@@ -48,7 +48,7 @@ def _strengths(source: Source, arguments: Arguments) -> tuple[float, float]:
     return values.get("unet", values.get("second", clip)), clip
 
 
-def _window(source: Source, arguments: Arguments) -> tuple[float, float]:
+def _window(source: SourceText, arguments: Arguments) -> tuple[float, float]:
     start, stop = arguments.get("start"), arguments.get("stop")
     if steps := arguments.get("step"):
         if start or stop:
@@ -63,15 +63,15 @@ def _window(source: Source, arguments: Arguments) -> tuple[float, float]:
     return first, last
 
 
-def _both_ends(source: Source, steps: Part) -> tuple[Part, Part]:
+def _both_ends(source: SourceText, steps: TagPart) -> tuple[TagPart, TagPart]:
     """The two numbers of `step=0.2-0.7`."""
     ends = _STEPS.fullmatch(steps.text)
     if ends is None:
         raise source.error(steps.offset, repr(steps.text), "start and stop with '-' between, such as 0.2-0.7")
-    return Part(ends[1], steps.offset + ends.start(1)), Part(ends[2], steps.offset + ends.start(2))
+    return TagPart(ends[1], steps.offset + ends.start(1)), TagPart(ends[2], steps.offset + ends.start(2))
 
 
-def _fraction(source: Source, part: Part) -> float:
+def _fraction(source: SourceText, part: TagPart) -> float:
     """A place in the sampling. Step numbers mean nothing here: how many steps there are is the sampler's."""
     value = read_number(source, part, _FRACTION)
     if not 0 <= value <= 1:
@@ -79,7 +79,7 @@ def _fraction(source: Source, part: Part) -> float:
     return value
 
 
-def _hash(source: Source, arguments: Arguments) -> str:
+def _hash(source: SourceText, arguments: Arguments) -> str:
     part = arguments.get("hash")
     if part is None:
         return ""
@@ -89,7 +89,7 @@ def _hash(source: Source, arguments: Arguments) -> str:
     return part.text.lower()
 
 
-def _block_weights(source: Source, arguments: Arguments) -> BlockWeights:
+def _block_weights(source: SourceText, arguments: Arguments) -> BlockWeights:
     blocks, elements, x = (arguments.get(name) for name in ("lbw", "lbwe", "x"))
     for part in (blocks, elements):
         if part and not part.text:

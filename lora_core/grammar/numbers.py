@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 
-from .source import Part, Source
+from .source import SourceText, TagPart
 
 NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = re.compile(NUMBER, re.ASCII)
@@ -16,7 +16,7 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def read_number(source: Source, part: Part, expected: str = "a number such as 0.8 or -1") -> float:
+def read_number(source: SourceText, part: TagPart, expected: str = "a number such as 0.8 or -1") -> float:
     """The number a part holds. Raises BadStackText."""
     if not is_number(part.text):
         raise source.error(part.offset, repr(part.text) if part.text else "nothing", expected)

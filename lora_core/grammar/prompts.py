@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..stack import Stack
 from .scanner import Scan, Scanner
-from .source import LINE_END, Source
+from .source import LINE_END, SourceText
 
 _TAG = re.compile(r"<[ \t]*(?:(?:lora|lyco)(?![\w-])|(?:hypernet|loractl)[ \t]*:)", re.IGNORECASE)
 _SPACES = " \t"
@@ -51,7 +51,7 @@ def scan_prompt(text: str) -> PromptScan:
     return PromptScan(words + text[position:], scanner.result())
 
 
-def _is_off(source: Source, offset: int) -> bool:
+def _is_off(source: SourceText, offset: int) -> bool:
     """Whether a '#' stands at the beginning of the line."""
     start, _ = source.line_at(offset)
     return source.text[start:offset].lstrip().startswith("#")

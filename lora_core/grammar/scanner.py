@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import BadStackText
 from ..stack import Comment, Entry, Stack
-from .source import Source
+from .source import SourceText
 from .tags import read_tag, tag_end
 
 
@@ -41,7 +41,7 @@ class Scanner:
     """Collects a scan while a text is read from left to right."""
 
     def __init__(self, text: str) -> None:
-        self.source = Source(text)
+        self.source = SourceText(text)
         self.rows: list[Entry | Comment] = []
         self._tags: list[Tag] = []
         self._errors: list[BadStackText] = []

@@ -12,14 +12,14 @@ from ..errors import BadStackText
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-class Part(NamedTuple):
+class TagPart(NamedTuple):
     """A piece of a text without the spaces around it, and where it begins."""
 
     text: str
     offset: int
 
 
-class Source:
+class SourceText:
     """A text that is being read. Offsets count from 0, lines and columns from 1."""
 
     def __init__(self, text: str) -> None:
@@ -45,8 +45,8 @@ class Source:
         """The error that something else was expected at this offset."""
         return BadStackText(*self.place(offset), found, expected)
 
-    def part(self, start: int, end: int) -> Part:
+    def part(self, start: int, end: int) -> TagPart:
         """The text between two offsets, trimmed; where nothing is left, the place it begins."""
         raw = self.text[start:end]
         text = raw.strip()
-        return Part(text, start + len(raw) - len(raw.lstrip()) if text else start)
+        return TagPart(text, start + len(raw) - len(raw.lstrip()) if text else start)

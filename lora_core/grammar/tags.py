@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..stack import Entry
 from .arguments import Arguments, complete
 from .numbers import is_number
-from .source import Part, Source
+from .source import SourceText, TagPart
 
 TAG_KINDS = ("lora", "lyco")  # "lyco" is how the LyCORIS extension of A1111 called the same tag
 # Every name an argument may have, and the one it is kept under: the extension knows `lbw` as `w` as well.
@@ -25,7 +25,7 @@ _REFUSED = {
 }
 
 
-def read_tag(source: Source, start: int, end: int) -> Entry:
+def read_tag(source: SourceText, start: int, end: int) -> Entry:
     """The entry of a tag whose '<' is at `start` and whose '>' at `end`. Raises BadStackText."""
     kind, *parts = _split(source, start + 1, end)
     if kind.text.lower() not in TAG_KINDS:
@@ -36,7 +36,7 @@ def read_tag(source: Source, start: int, end: int) -> Entry:
     return complete(source, parts[0].text, _arguments(source, parts[1:]))
 
 
-def tag_end(source: Source, start: int) -> int:
+def tag_end(source: SourceText, start: int) -> int:
     """Where the tag that begins at `start` closes, on its line. Raises BadStackText where it does not."""
     _, line_end = source.line_at(start)
     end = source.text.find(">", start, line_end)
@@ -50,16 +50,16 @@ def tag_end(source: Source, start: int) -> int:
     return end
 
 
-def _split(source: Source, start: int, end: int) -> list[Part]:
-    parts: list[Part] = []
+def _split(source: SourceText, start: int, end: int) -> list[TagPart]:
+    parts: list[TagPart] = []
     for raw in source.text[start:end].split(":"):
         parts.append(source.part(start, start + len(raw)))
         start += len(raw) + 1
     return parts
 
 
-def _arguments(source: Source, parts: list[Part]) -> Arguments:
-    positional: list[Part] = []
+def _arguments(source: SourceText, parts: list[TagPart]) -> Arguments:
+    positional: list[TagPart] = []
     named: Arguments = {}
     for part in parts:
         name, equals, value = part.text.partition("=")
@@ -75,16 +75,16 @@ def _arguments(source: Source, parts: list[Part]) -> Arguments:
     return named
 
 
-def _add(source: Source, named: Arguments, name: str, value: Part, offset: int) -> None:
+def _add(source: SourceText, named: Arguments, name: str, value: TagPart, offset: int) -> None:
     if name in named:
         raise source.error(offset, f"{name!r} a second time", "each argument once")
     named[name] = value
 
 
-def _place(source: Source, positional: list[Part], named: Arguments) -> None:
+def _place(source: SourceText, positional: list[TagPart], named: Arguments) -> None:
     """Give the parts without a name the one their place means."""
-    strengths: list[Part] = []
-    weights: list[Part] = []  # block weights, then what belongs to them
+    strengths: list[TagPart] = []
+    weights: list[TagPart] = []  # block weights, then what belongs to them
     for part in positional:
         if "@" in part.text:
             expected = "one number: a strength changes over the steps by 'start=' and 'stop=' alone"

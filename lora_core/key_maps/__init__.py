@@ -4,9 +4,9 @@
 layer, `tables`, `diffusers` and `unet` give them diffusers' names, `checkpoints` finds the weights in a file.
 """
 
-from .checkpoints import Checkpoint, Place, read_layout
+from .checkpoints import Checkpoint, StoredAt, read_layout
 from .families import Family, describe, find_family, unet_version
-from .family_of_file import FileFamily, family_of_file, input_widths
+from .file_family import FileFamily, family_of_file, input_widths
 from .guess import canonical, guess_family, is_text_encoder
 from .key_map import KeyMap, Target
 from .names import model_names
@@ -18,7 +18,7 @@ __all__ = [
     "Family",
     "FileFamily",
     "KeyMap",
-    "Place",
+    "StoredAt",
     "Target",
     "canonical",
     "describe",

@@ -20,7 +20,7 @@ from .key_map import KeyMap
 
 
 @dataclass(frozen=True)
-class Place:
+class StoredAt:
     """A weight in a file: a tensor's key, the rows of it (first, count) or all, and whether on its side."""
 
     key: str
@@ -42,8 +42,8 @@ class Place:
 class Checkpoint:
     """Model key → place in the file, under the names the host's loaded model has."""
 
-    model: Mapping[str, Place]
-    clip: Mapping[str, Place]
+    model: Mapping[str, StoredAt]
+    clip: Mapping[str, StoredAt]
     shapes: Shapes  # of the file's tensors
 
     @property
@@ -73,7 +73,7 @@ class Checkpoint:
         shapes = self._shapes(self.clip)
         return KeyMap.of(text_encoders.text_encoder_names(shapes), shapes)
 
-    def _shapes(self, places: Mapping[str, Place]) -> dict[str, tuple[int, ...]]:
+    def _shapes(self, places: Mapping[str, StoredAt]) -> dict[str, tuple[int, ...]]:
         return {key: place.shape(self.shapes[place.key]) for key, place in places.items()}
 
 
@@ -115,7 +115,7 @@ def _model_prefix(shapes: Shapes) -> str:
     return _OTHER_PREFIX if any(key.startswith(_OTHER_PREFIX) for key in shapes) else ""
 
 
-def _model_places(inside: Mapping[str, str], shapes: Shapes) -> Iterator[tuple[str, Place]]:
+def _model_places(inside: Mapping[str, str], shapes: Shapes) -> Iterator[tuple[str, StoredAt]]:
     """`inside` maps the model's own keys to the file's."""
     family = find_family(inside)
     for own, key in inside.items():
@@ -127,7 +127,7 @@ def _model_places(inside: Mapping[str, str], shapes: Shapes) -> Iterator[tuple[s
             stem, end = cut.groups()
             yield from _thirds(f"{names.PREFIX}{stem}.to_{{}}.{end}", "qkv", key, shapes)
         else:
-            yield names.PREFIX + own, Place(key)
+            yield names.PREFIX + own, StoredAt(key)
 
 
 _IN_PROJ = re.compile(r"(.+)\.in_proj_(weight|bias)")
@@ -159,11 +159,11 @@ def _hunyuan_key(key: str) -> str:
     return key
 
 
-def _thirds(name: str, parts: str, key: str, shapes: Shapes) -> Iterator[tuple[str, Place]]:
+def _thirds(name: str, parts: str, key: str, shapes: Shapes) -> Iterator[tuple[str, StoredAt]]:
     """Three weights stacked in one tensor; `name` has a gap for each one's letter."""
     rows = shapes[key][0] // 3
     for index, part in enumerate(parts):
-        yield name.format(part), Place(key, (index * rows, rows))
+        yield name.format(part), StoredAt(key, (index * rows, rows))
 
 
 # Text encoders
@@ -171,7 +171,7 @@ def _thirds(name: str, parts: str, key: str, shapes: Shapes) -> Iterator[tuple[s
 _REFINER_WIDTH = 1280  # of OpenCLIP bigG; SD2's OpenCLIP-H has 1024
 
 
-def _clip_places(shapes: Shapes) -> Iterator[tuple[str, Place]]:
+def _clip_places(shapes: Shapes) -> Iterator[tuple[str, StoredAt]]:
     """Which encoder stands behind which prefix (supported_models.py, `process_clip_state_dict` of each)."""
     first = "conditioner.embedders.0.model."
     width = shapes.get(f"{first}ln_final.weight", (0,))[0]
@@ -184,22 +184,22 @@ def _clip_places(shapes: Shapes) -> Iterator[tuple[str, Place]]:
         yield from _renamed(shapes, prefix, "")
     projection = "text_encoder.clip_g.text_projection"  # Stable Cascade
     if projection in shapes:
-        yield "clip_g.transformer.text_projection.weight", Place(projection, transposed=True)
+        yield "clip_g.transformer.text_projection.weight", StoredAt(projection, transposed=True)
 
 
-def _renamed(shapes: Shapes, old: str, new: str) -> Iterator[tuple[str, Place]]:
+def _renamed(shapes: Shapes, old: str, new: str) -> Iterator[tuple[str, StoredAt]]:
     for key in shapes:
         if key.startswith(old):
-            yield new + key.removeprefix(old), Place(key)
+            yield new + key.removeprefix(old), StoredAt(key)
 
 
-def _sd1(shapes: Shapes) -> Iterator[tuple[str, Place]]:
+def _sd1(shapes: Shapes) -> Iterator[tuple[str, StoredAt]]:
     prefix = "cond_stage_model.transformer."
     for key in shapes:
         if key.startswith(prefix):
             path = key.removeprefix(prefix)
             # Files from before transformers 4.3 lack this folder.
-            yield f"clip_l.transformer.text_model.{path.removeprefix('text_model.')}", Place(key)
+            yield f"clip_l.transformer.text_model.{path.removeprefix('text_model.')}", StoredAt(key)
 
 
 _OPEN_CLIP_OUTSIDE: Mapping[str, str] = {
@@ -218,25 +218,25 @@ _OPEN_CLIP_BLOCK: Mapping[str, str] = {
 _RESBLOCK = re.compile(r"transformer\.resblocks\.(\d+)\.(.+?)[._](weight|bias)")
 
 
-def _open_clip(shapes: Shapes, prefix: str, to: str) -> Iterator[tuple[str, Place]]:
+def _open_clip(shapes: Shapes, prefix: str, to: str) -> Iterator[tuple[str, StoredAt]]:
     """OpenCLIP's names → those of transformers' CLIPTextModel."""
     for key in shapes:
         if not key.startswith(prefix):
             continue
         path = key.removeprefix(prefix)
         if path in _OPEN_CLIP_OUTSIDE:
-            yield f"{to}text_model.{_OPEN_CLIP_OUTSIDE[path]}", Place(key)
+            yield f"{to}text_model.{_OPEN_CLIP_OUTSIDE[path]}", StoredAt(key)
         elif path == "text_projection":
-            yield f"{to}text_projection.weight", Place(key, transposed=True)
+            yield f"{to}text_projection.weight", StoredAt(key, transposed=True)
         elif path == "text_projection.weight":
-            yield f"{to}text_projection.weight", Place(key)
+            yield f"{to}text_projection.weight", StoredAt(key)
         elif found := _RESBLOCK.fullmatch(path):
             number, part, end = found.groups()
             layer = f"{to}text_model.encoder.layers.{number}."
             if part == "attn.in_proj":
                 yield from _thirds(f"{layer}self_attn.{{}}_proj.{end}", "qkv", key, shapes)
             elif part in _OPEN_CLIP_BLOCK:
-                yield f"{layer}{_OPEN_CLIP_BLOCK[part]}.{end}", Place(key)
+                yield f"{layer}{_OPEN_CLIP_BLOCK[part]}.{end}", StoredAt(key)
 
 
 # A text encoder in a file of its own (host sd.py `detect_te_model`): a key only it has, the host's name.

@@ -1,7 +1,8 @@
 """Which file a name or a hash means, and what is known of the files there are.
 
 `resolve` decides among candidates, `library` asks the host's list and the `index` of what was read before;
-`sidecars` are the files tools leave beside a LoRA."""
+`sidecars` are the files tools leave beside a LoRA.
+"""
 
 from .file_facts import FileFacts
 from .index import Index

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import BrokenFile, SearchUnfinished
-from ..reading import SHORTEST, Measured, is_match, measure
+from ..reading import SHORTEST, FileHashes, is_match, measure
 from .file_facts import NO_PROBLEM, FileFacts, from_json, read_facts, to_json
 from .index_store import Store
 from .listing import Listing
@@ -31,7 +31,7 @@ _SPARE_ROWS = 10_000  # of files that are gone; they still tell where a missing 
 
 
 @dataclass(frozen=True)
-class Match:
+class HashMatch:
     """A file a hash fits, and what says so: 'measured', 'header', 'sidecar' or, weakest, 'legacy'."""
 
     path: Path
@@ -102,7 +102,7 @@ class Index:
         found = {_path(path) for (path,) in problems}
         return [path for path in paths if path in found]
 
-    def matching(self, wanted: str, paths: Collection[Path]) -> list[Match]:
+    def matching(self, wanted: str, paths: Collection[Path]) -> list[HashMatch]:
         """The files among `paths` the hash fits as far as is known; `wanted` is as `read_hash` gives it.
 
         Files found so are looked at again, the others are not: refresh first where new ones may be there.
@@ -117,7 +117,7 @@ class Index:
             if path in candidates and self._counts(path, source):
                 source = "legacy" if kind == "legacy" else source
                 best[path] = max(best.get(path, source), source, key=_SOURCES.index)
-        return [Match(path, best[path]) for path in paths if path in best]
+        return [HashMatch(path, best[path]) for path in paths if path in best]
 
     def claimants(self, wanted: str) -> list[Path]:
         """Every file the hash fitted when it was last looked at, whatever has become of it."""
@@ -129,7 +129,7 @@ class Index:
         facts = [found for text in rows.values() if (found := _decoded(text)) is not None]
         return [*dict.fromkeys(found.about.page for found in facts if found.about.page)]
 
-    def measured(self, path: Path) -> Measured | None:
+    def measured(self, path: Path) -> FileHashes | None:
         """The hashes of a file's bytes if they have been computed and it has not changed since."""
         rows = self._store.run(
             lambda db: db.execute(
@@ -140,7 +140,7 @@ class Index:
         found = dict(rows)
         if "sha256" not in found:
             return None
-        return Measured(found["sha256"], found.get("tensors", ""), found.get("autov1", ""))
+        return FileHashes(found["sha256"], found.get("tensors", ""), found.get("autov1", ""))
 
     def unmeasured(self, paths: Iterable[Path]) -> list[Path]:
         """The files of which a hash may still be unknown. Refresh first.
@@ -153,7 +153,7 @@ class Index:
         kinds = ("sha256", "tensors")
         return [path for path in paths if any((os.fsencode(path), kind) not in known for kind in kinds)]
 
-    def measure(self, path: Path, progress: Callable[[int], None] | None = None) -> Measured:
+    def measure(self, path: Path, progress: Callable[[int], None] | None = None) -> FileHashes:
         """The hashes of a file's bytes, computed where they are not known: the whole file is read.
 
         Raises BrokenFile when it cannot be read or changes meanwhile.
@@ -237,7 +237,7 @@ def _write(db: sqlite3.Connection, batch: Sequence[tuple[Path, _State, FileFacts
         )
 
 
-def _write_measured(db: sqlite3.Connection, path: Path, content: str, found: Measured) -> None:
+def _write_measured(db: sqlite3.Connection, path: Path, content: str, found: FileHashes) -> None:
     key = os.fsencode(path)
     db.execute("delete from hashes where path = ? and source = 'measured'", (key,))
     db.executemany(

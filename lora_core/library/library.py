@@ -14,7 +14,7 @@ from time import time_ns
 
 from ..errors import AmbiguousLora, FileError, MissingLora, OtherContent, SearchUnfinished
 from ..reading import read_hash
-from .index import Index, Match, Progress
+from .index import HashMatch, Index, Progress
 from .resolve import file_name, file_stem, named, nearest, only
 from .sidecars import page_beside
 from .survey import Survey
@@ -134,11 +134,11 @@ class _Search:
     def _named(self) -> dict[Path, str]:
         return self.library.paths(named(self.name, self.library.names))
 
-    def _known(self, paths: Collection[Path]) -> list[Match]:
+    def _known(self, paths: Collection[Path]) -> list[HashMatch]:
         """The files among these that the index knows to have the hash."""
         return self.library.index.matching(self.hash, paths)
 
-    def _measured(self, paths: Iterable[Path]) -> list[Match]:
+    def _measured(self, paths: Iterable[Path]) -> list[HashMatch]:
         """Hash files that nothing tells the hash of, until one is it."""
         index = self.library.index
         waiting = index.unmeasured(paths)
@@ -152,7 +152,7 @@ class _Search:
 
         for path in waiting:
             if self._is_it(path, count):
-                return [Match(path, "measured")]
+                return [HashMatch(path, "measured")]
         return []
 
     def _is_it(self, path: Path, count: Callable[[int], None]) -> bool:
@@ -162,7 +162,7 @@ class _Search:
             return False  # a file that cannot be read is not the one
         return found.has(self.hash)
 
-    def _choose(self, found: Sequence[Match]) -> str:
+    def _choose(self, found: Sequence[HashMatch]) -> str:
         """One of several files of a hash; any of them where their content is the same."""
         strong = [match.path for match in found if match.source != "legacy"]
         names = self.library.at(strong or [match.path for match in found])

@@ -12,14 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from ..applying import Foreign
-from .plan import Part
+from .plan import LivePart
 from .surroundings import Call, Surroundings
 
 Run = Callable[[Mapping[str, Tensor | None], Call], Tensor]
 
 
 def run_by_weight(
-    module: nn.Module, parts: Sequence[Part], values: Tensor, surroundings: Surroundings, call: Call, run: Run
+    module: nn.Module,
+    parts: Sequence[LivePart],
+    values: Tensor,
+    surroundings: Surroundings,
+    call: Call,
+    run: Run,
 ) -> Tensor:
     """The module's output with the strengths of `values`, (parts, rows) or (parts, 1), at the parts."""
     args, kwargs = call
@@ -49,7 +54,10 @@ def run_by_weight(
 
 
 def changed(
-    base: Mapping[str, Tensor], parts: Sequence[Part], strengths: Sequence[float], surroundings: Surroundings
+    base: Mapping[str, Tensor],
+    parts: Sequence[LivePart],
+    strengths: Sequence[float],
+    surroundings: Surroundings,
 ) -> dict[str, Tensor]:
     """The weights with every part applied in order; a strength of 0 leaves its part out, as in merging."""
     touched = {part.parameter for part in parts}

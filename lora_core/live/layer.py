@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .making import make_terms
-from .plan import Part
+from .plan import LivePart
 from .site import Site
 from .strengths import Rows, Strengths
 from .surroundings import Surroundings
@@ -22,7 +22,7 @@ class LiveLayer:
 
     module: nn.Module
     path: str
-    parts: Sequence[Part]
+    parts: Sequence[LivePart]
     surroundings: Surroundings
     rows: Rows = "apart"
     _site: Site | None = field(init=False)

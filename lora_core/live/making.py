@@ -10,12 +10,12 @@ from torch import Tensor
 
 from ..adapters import LoHa, LoKr, LowRank
 from ..applying import Foreign
-from .plan import Part
+from .plan import LivePart
 from .site import Site, Slice
 from .terms import BiasTerm, DeltaTerm, KroneckerTerm, LowRankTerm, Numbers, Term
 
 
-def make_terms(site: Site, parts: Sequence[Part], device: torch.device, dtype: torch.dtype) -> list[Term]:
+def make_terms(site: Site, parts: Sequence[LivePart], device: torch.device, dtype: torch.dtype) -> list[Term]:
     """The terms of additive parts of a module, on its device."""
     makers = _Maker(site, device, dtype)
     low_rank = [(part, pair) for part in parts if (pair := makers.factors(part)) is not None]
@@ -32,7 +32,7 @@ class _Maker:
     device: torch.device
     dtype: torch.dtype
 
-    def factors(self, part: Part) -> LowRank | None:
+    def factors(self, part: LivePart) -> LowRank | None:
         """The part as low-rank factors, where it has any that are small enough."""
         if part.parameter == "bias" or getattr(self.site.module, "groups", 1) != 1:
             return None
@@ -40,7 +40,7 @@ class _Maker:
             return _khatri_rao(part.adapter)
         return part.adapter if isinstance(part.adapter, LowRank) else None
 
-    def low_rank(self, parts: Sequence[tuple[Part, LowRank]]) -> LowRankTerm:
+    def low_rank(self, parts: Sequence[tuple[LivePart, LowRank]]) -> LowRankTerm:
         downs: list[Tensor] = []
         ups: list[tuple[Slice, int, int, Tensor]] = []
         place = 0
@@ -61,13 +61,13 @@ class _Maker:
         ranks = [(part, factors.scale, factors.rank) for part, factors in parts]
         return LowRankTerm(self.site, torch.cat(downs), ups, self._numbers(ranks))
 
-    def biases(self, parts: Sequence[Part]) -> BiasTerm:
+    def biases(self, parts: Sequence[LivePart]) -> BiasTerm:
         changes = torch.zeros(len(parts), self.site.shape[0], device=self.device)
         for change, part in zip(changes, parts, strict=True):
             self._apply(part, change)
         return BiasTerm(self.site, changes.to(self.dtype), self._numbers([(p, 1.0, 1) for p in parts]))
 
-    def other(self, part: Part) -> DeltaTerm | KroneckerTerm:
+    def other(self, part: LivePart) -> DeltaTerm | KroneckerTerm:
         numbers, place = self._numbers([(part, 1.0, 1)]), part.target.offset
         if isinstance(part.adapter, LoKr) and getattr(self.site.module, "groups", 1) == 1:
             left, right = part.adapter.halves(self.device, torch.float32)
@@ -82,7 +82,7 @@ class _Maker:
         part.adapter.apply(change, 1.0, torch.float32, part.target.function)
         return DeltaTerm(self.site, place, change.to(self.dtype), numbers)
 
-    def _apply(self, part: Part, whole: Tensor) -> None:
+    def _apply(self, part: LivePart, whole: Tensor) -> None:
         place = part.target.offset
         view = whole if place is None else whole.narrow(*place)
         assert not isinstance(part.adapter, Foreign)
@@ -99,14 +99,14 @@ class _Maker:
         wide.narrow(1, place[1], place[2]).copy_(down)
         return wide
 
-    def _numbers(self, items: Sequence[tuple[Part, float, int]]) -> Numbers:
+    def _numbers(self, items: Sequence[tuple[LivePart, float, int]]) -> Numbers:
         """One number for every rank of every part."""
         entries = [part.entry for part, _, rank in items for _ in range(rank)]
         scales = [scale * part.factor for part, scale, rank in items for _ in range(rank)]
         return Numbers(self.site, torch.tensor(entries), torch.tensor(scales), self.device, self.dtype)
 
 
-def _rows(part: Part) -> Slice:
+def _rows(part: LivePart) -> Slice:
     place = part.target.offset
     return place if place is not None and place[0] == 0 else None
 

@@ -12,7 +12,7 @@ from ..key_maps import Target
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class LivePart:
     """One adapter of one entry. `factor` is its block weight: the entry's strength is multiplied by it."""
 
     entry: int
@@ -35,7 +35,7 @@ class Part:
 class Plan:
     """The parts of every module in the order of the stack; what makes a weight grow comes last."""
 
-    modules: Mapping[str, tuple[Part, ...]]  # by the module's path in the model
+    modules: Mapping[str, tuple[LivePart, ...]]  # by the module's path in the model
 
     @classmethod
     def of(
@@ -48,7 +48,7 @@ class Plan:
 
         `weights` are the block weights of each entry by model key, None where it has none.
         """
-        modules: dict[str, list[Part]] = {}
+        modules: dict[str, list[LivePart]] = {}
         for entry, found in enumerate(matches):
             by_key = weights[entry] if weights else None
             for target, adapter in _changes(found):
@@ -71,19 +71,19 @@ def _changes(found: Match) -> Iterator[tuple[Target, Adapter | Foreign]]:
     yield from found.foreign.items()
 
 
-def _parts(entry: int, target: Target, adapter: Adapter | Foreign, weight: Weight) -> Iterator[Part]:
+def _parts(entry: int, target: Target, adapter: Adapter | Foreign, weight: Weight) -> Iterator[LivePart]:
     """One part of the plan, or for a plain LoRA one for each part of the weight with a number of its own."""
     if not isinstance(weight, Apart):
-        yield Part(entry, target, adapter, weight)
+        yield LivePart(entry, target, adapter, weight)
         return
     slices = [target.part(place) for place, _ in weight.parts] if isinstance(adapter, LowRank) else [None]
     if not isinstance(adapter, LowRank) or None in slices:
-        yield Part(entry, target, in_parts(target, adapter, weight))
+        yield LivePart(entry, target, in_parts(target, adapter, weight))
         return
     for slice, (place, number) in zip(slices, weight.parts, strict=True):
         if number and slice is not None:
-            yield Part(entry, slice, adapter.part(*place), number)
+            yield LivePart(entry, slice, adapter.part(*place), number)
 
 
-def _grows(part: Part) -> bool:
+def _grows(part: LivePart) -> bool:
     return isinstance(part.adapter, Padded)

@@ -1,13 +1,14 @@
 """What is in a LoRA file: its header, its tensors, the adapters they make.
 
-`files` reads safetensors and pickles, `key_names` sorts keys into layers and roles, `lora` makes the adapters of
-`adapters/`, `partial` reads one layer at a time; `hashes` are what a file is known by elsewhere."""
+`files` reads safetensors and pickles, `key_names` sorts keys into layers and roles, `lora` makes the adapters
+of `adapters/`, `partial` reads one layer at a time; `hashes` are what a file is known by elsewhere.
+"""
 
 from .files import DTYPES, Header, Stamp, TensorInfo, is_pickle, read_file, read_header
 from .finite import is_finite
 from .hashes import (
     SHORTEST,
-    Measured,
+    FileHashes,
     claimed_hashes,
     clean_hash,
     is_match,
@@ -24,11 +25,11 @@ from .stream import Form, TensorReader, header_bytes, refuse_existing, replacing
 __all__ = [
     "DTYPES",
     "SHORTEST",
+    "FileHashes",
     "Form",
     "Grouped",
     "Header",
     "Lora",
-    "Measured",
     "PartialLora",
     "Stamp",
     "TensorInfo",

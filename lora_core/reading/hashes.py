@@ -34,7 +34,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 
 @dataclass(frozen=True)
-class Measured:
+class FileHashes:
     """Hashes computed from the bytes of a file.
 
     `tensors` is empty for one that has none or is no safetensors file, `autov1` for one of less than 1 MiB.
@@ -89,7 +89,7 @@ def claimed_hashes(metadata: Mapping[str, str]) -> dict[str, str]:
     return {kind: value for kind, value in claimed.items() if value}
 
 
-def measure(path: Path, progress: Progress | None = None) -> Measured:
+def measure(path: Path, progress: Progress | None = None) -> FileHashes:
     """Every hash of a file, in one pass over its bytes. Raises BrokenFile when it cannot be read."""
     whole, tensors, at_1_mib = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
     try:
@@ -108,7 +108,7 @@ def measure(path: Path, progress: Progress | None = None) -> Measured:
                     progress(len(piece))
     except OSError as error:
         raise BrokenFile(path, f"cannot be read ({error.strerror})", "Check the disk and the path") from error
-    return Measured(
+    return FileHashes(
         whole.hexdigest(), _unless_empty(tensors.hexdigest()), _unless_empty(at_1_mib.hexdigest()[:8])
     )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..applying import Bake, plan, scale_keys
+from ..applying import Bake, plan_bake, scale_keys
 from ..errors import RackError
 from ..key_maps import canonical
 from ..reading import Header, Lora, PartialLora, TensorReader, is_finite
@@ -22,7 +22,7 @@ from ..stack import Entry
 
 
 @dataclass(frozen=True)
-class Difference:
+class LayerDifference:
     """One tensor, layer or weight. What is in one file alone has no shape on the other side."""
 
     name: str
@@ -36,7 +36,7 @@ class Difference:
         return self.shapes[0] == self.shapes[1] and self.dtypes[0] == self.dtypes[1] and self.largest == 0
 
 
-def compare_tensors(a: Header, b: Header) -> Iterator[Difference]:
+def compare_tensors(a: Header, b: Header) -> Iterator[LayerDifference]:
     """Every tensor of two files, those of `a` first, one of each in memory at a time."""
     with TensorReader(a) as reader_a, TensorReader(b) as reader_b:
         for key in dict.fromkeys([*a.tensors, *b.tensors]):
@@ -44,12 +44,12 @@ def compare_tensors(a: Header, b: Header) -> Iterator[Difference]:
             shapes = (in_a.shape if in_a else None, in_b.shape if in_b else None)
             dtypes = (in_a.dtype if in_a else None, in_b.dtype if in_b else None)
             if shapes[0] != shapes[1] or None in shapes:
-                yield Difference(key, shapes, dtypes)
+                yield LayerDifference(key, shapes, dtypes)
             else:
-                yield Difference(key, shapes, dtypes, *_apart(reader_a.read(key), reader_b.read(key)))
+                yield LayerDifference(key, shapes, dtypes, *_apart(reader_a.read(key), reader_b.read(key)))
 
 
-def compare_loras(a: PartialLora, b: PartialLora) -> Iterator[Difference]:
+def compare_loras(a: PartialLora, b: PartialLora) -> Iterator[LayerDifference]:
     """Every layer of two LoRAs under its canonical name, by the change it makes at strength 1.
 
     Raises RackError for a layer whose change depends on the weight: that takes a model.
@@ -60,17 +60,17 @@ def compare_loras(a: PartialLora, b: PartialLora) -> Iterator[Difference]:
         change_b = _change(b, layers_b[name]) if name in layers_b else None
         shapes = (_shape(change_a), _shape(change_b))
         if change_a is None or change_b is None or shapes[0] != shapes[1]:
-            yield Difference(name, shapes)
+            yield LayerDifference(name, shapes)
         else:
-            yield Difference(name, shapes, (None, None), *_apart(change_a, change_b))
+            yield LayerDifference(name, shapes, (None, None), *_apart(change_a, change_b))
 
 
-def compare_loras_on(checkpoint: Path, a: Path, b: Path) -> Iterator[Difference]:
+def compare_loras_on(checkpoint: Path, a: Path, b: Path) -> Iterator[LayerDifference]:
     """What two LoRAs do at strength 1 to every weight of a checkpoint that one of them changes.
 
     Raises as `plan` does when one of them does not belong on the checkpoint.
     """
-    plan_a, plan_b = (plan(checkpoint, [Entry(path.name)], [path]) for path in (a, b))
+    plan_a, plan_b = (plan_bake(checkpoint, [Entry(path.name)], [path]) for path in (a, b))
     with TensorReader(plan_a.header) as reader:
         for key, info in plan_a.header.tensors.items():
             if key in plan_a.uses or key in plan_b.uses:
@@ -79,7 +79,7 @@ def compare_loras_on(checkpoint: Path, a: Path, b: Path) -> Iterator[Difference]
                     info.shape if key in plan_b.uses else None,
                 )
                 apart = _apart(_change_on(plan_a, key, reader), _change_on(plan_b, key, reader))
-                yield Difference(key, shapes, (None, None), *apart)
+                yield LayerDifference(key, shapes, (None, None), *apart)
 
 
 def _by_canonical(lora: Lora) -> dict[str, list[str]]:
@@ -157,7 +157,7 @@ def _share(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
 
-def summary(differences: Sequence[Difference]) -> Mapping[str, float | int]:
+def summary(differences: Sequence[LayerDifference]) -> Mapping[str, float | int]:
     """Totals: how many of which kind, and the largest and mean of the numbers."""
     both = [d for d in differences if d.largest is not None]
     return {

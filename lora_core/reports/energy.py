@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..adapters import Adapter, Difference, LoKr, LowRank
-from ..blocks import Family, Place, family_of, family_without_model
+from ..blocks import ModelBlocks, Place, blocks_of_model, blocks_without_model
 from ..key_maps import Family as Known
 from ..key_maps import FileFamily, Target, is_text_encoder, likely_key, unet_version
 from ..reading import Lora
@@ -88,7 +88,7 @@ class Side(NamedTuple):
     """The connected model, or its text encoder: where a LoRA's layers are in it, and the weights there."""
 
     layers: Mapping[str, Target]
-    family: Family
+    family: ModelBlocks
     weights: Weights
 
 
@@ -125,9 +125,9 @@ def measure_alone(lora: Lora, made_for: FileFamily) -> Spectrum:
     keys = {layer: Target(likely_key(layer, known)) for layer in lora.layers}
     text = {layer: target for layer, target in keys.items() if is_text_encoder(layer)}
     rest = {layer: target for layer, target in keys.items() if layer not in text}
-    placed = _place_each(text, family_of({target.key: () for target in text.values()})) if text else []
+    placed = _place_each(text, blocks_of_model({target.key: () for target in text.values()})) if text else []
     if rest:
-        family = family_without_model(known, title, (target.key for target in rest.values()))
+        family = blocks_without_model(known, title, (target.key for target in rest.values()))
         placed += _place_each(rest, family)
     return _measure(lora, [(item, None) for item in placed], str(made_for), has_model=False)
 
@@ -135,7 +135,7 @@ def measure_alone(lora: Lora, made_for: FileFamily) -> Spectrum:
 _UNETS = frozenset(filter(None, map(unet_version, (768, 1024, 1280, 2048))))
 
 
-def _place(layers: Mapping[str, Target], family: Family) -> list[Placed]:
+def _place(layers: Mapping[str, Target], family: ModelBlocks) -> list[Placed]:
     """Layers by the weight they change, in the order of the model's blocks."""
     by_target: dict[Target, list[str]] = {}
     for layer, target in layers.items():
@@ -143,12 +143,12 @@ def _place(layers: Mapping[str, Target], family: Family) -> list[Placed]:
     return _in_order([Placed(t, family.place(t.key), tuple(names)) for t, names in by_target.items()], family)
 
 
-def _place_each(layers: Mapping[str, Target], family: Family) -> list[Placed]:
+def _place_each(layers: Mapping[str, Target], family: ModelBlocks) -> list[Placed]:
     """Every layer alone: slices of one weight cannot be told apart without the model."""
     return _in_order([Placed(t, family.place(t.key), (layer,)) for layer, t in layers.items()], family)
 
 
-def _in_order(placed: Sequence[Placed], family: Family) -> list[Placed]:
+def _in_order(placed: Sequence[Placed], family: ModelBlocks) -> list[Placed]:
     blocks = family.blocks(item.target.key for item in placed)
     order = {block: number for number, block in enumerate(blocks)}
     return sorted(placed, key=lambda item: order[item.place.block])

@@ -6,7 +6,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
-from ...lora_core.applying import Verdict, family_in
+from ...lora_core.applying import Verdict, blocks_in
 from ...lora_core.reports import Side, Spectrum, measure_alone, measure_on
 from ...lora_core.stack import Entry
 from .files import CACHE
@@ -42,5 +42,5 @@ def _spectrum(verdict: Verdict, model: Any, clip: Any) -> Spectrum:
         (verdict.model, model_map(model) if model is not None else None, model),
     ):
         if match is not None and names is not None and match.layers:
-            sides.append(Side(match.layers, family_in(names), weights_of(patcher)))
+            sides.append(Side(match.layers, blocks_in(names), weights_of(patcher)))
     return measure_on(verdict.lora, sides) if sides else measure_alone(verdict.lora, verdict.made_for)

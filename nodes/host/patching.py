@@ -24,8 +24,8 @@ from ...lora_core.applying import (
     Step,
     Verdict,
     Way,
+    blocks_in,
     choose_ways,
-    family_in,
     fuse,
     match,
     report,
@@ -65,7 +65,7 @@ class _Use:
 
     def weights(self, key_map: KeyMap) -> Mapping[str, Weight] | None:
         """The block weights by model key, None where all are 1."""
-        by_key = None if self.blocks.is_neutral else self.blocks.by_key(family_in(key_map))
+        by_key = None if self.blocks.is_neutral else self.blocks.by_key(blocks_in(key_map))
         if self.only is None:
             return by_key
         kept: dict[str, Weight] = {key: 1.0 if by_key is None else by_key[key] for key in self.only}
@@ -160,8 +160,8 @@ def judge(entry: Entry, model_names: KeyMap | None, clip_names: KeyMap | None) -
         met[0][0],
         met[1][0],
         loaded.made_for,
-        family_in(model_names) if model_names is not None else None,
-        family_in(clip_names) if clip_names is not None else None,
+        blocks_in(model_names) if model_names is not None else None,
+        blocks_in(clip_names) if clip_names is not None else None,
         unlisted=frozenset[str]().union(*unlisted),
     )
 

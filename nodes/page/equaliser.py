@@ -15,7 +15,7 @@ from typing import Any
 from ...lora_core.blocks import (
     BASE,
     WHOLE,
-    Family,
+    ModelBlocks,
     draw_curve,
     fitting_presets,
     is_of_text_encoder,
@@ -42,7 +42,7 @@ class Profile:
     names: tuple[str, ...]  # of the families the file may be for, the likeliest first
 
     @cached_property
-    def family(self) -> Family:
+    def family(self) -> ModelBlocks:
         """The family with all blocks its models have."""
         return whole_family(next(iter(self.names), ""), [part.block for part in self.spectrum.blocks])
 

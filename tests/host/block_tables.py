@@ -14,7 +14,7 @@ in_host.enter_host()
 in_host.load_pack()
 
 import full_models  # noqa: E402
-from lora_rack.lora_core.blocks import Family, Place, family_of, read_block_weights  # noqa: E402
+from lora_rack.lora_core.blocks import ModelBlocks, Place, blocks_of_model, read_block_weights  # noqa: E402
 from lora_rack.lora_core.blocks.block_weights import compressed  # noqa: E402
 from lora_rack.lora_core.blocks.vectors import Preset, presets  # noqa: E402
 
@@ -32,7 +32,7 @@ def family_table() -> str:
 
 
 def _row(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    family = family_of(shapes)
+    family = blocks_of_model(shapes)
     keys = [key for key in shapes if key.endswith(".weight") and key.startswith(family.prefix)]
     placed = [key for key in keys if family.place(key).block != "OTHER"]
     places = [place for key in placed for place in (family.place(key), *(p.place for p in family.parts(key)))]
@@ -43,7 +43,7 @@ def _row(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
 
 def preset_table() -> str:
     """A row per preset: the model it is for, its weights by block."""
-    models = [family_of(full_models.shapes_of(name)) for name in ("SD1", "SDXL", "Flux.1")]
+    models = [blocks_of_model(full_models.shapes_of(name)) for name in ("SD1", "SDXL", "Flux.1")]
     lines = ["| preset | numbers | on | weights |", "|---|---|---|---|"]
     for preset in presets().values():
         family, weights = next(found for model in models if (found := _weights(preset, model)))
@@ -52,7 +52,7 @@ def preset_table() -> str:
     return "\n".join(lines)
 
 
-def _weights(preset: Preset, family: Family) -> tuple[Family, list[tuple[float, list[str]]]] | None:
+def _weights(preset: Preset, family: ModelBlocks) -> tuple[ModelBlocks, list[tuple[float, list[str]]]] | None:
     """The blocks of a model by their weight; None where the preset is for another."""
     wanted = "FLUX" if preset.name.startswith("FLUX") else "SDXL" if preset.name.startswith("SDXL") else "SD1"
     if family.name != {"FLUX": "flux", "SDXL": "sdxl", "SD1": "sd1"}[wanted]:

@@ -25,7 +25,7 @@ def pack() -> ModuleType:
 @pytest.fixture(scope="session")
 def core(pack: ModuleType) -> ModuleType:
     """The core as the pack has loaded it: a copy under the root's name would have classes of its own."""
-    for name in ("adapters", "conversions", "files", "key_map", "key_names", "lora", "patch"):
+    for name in ("adapters", "applying", "blocks", "key_maps", "reading", "reports"):
         importlib.import_module(f"{pack.__name__}.lora_core.{name}")
     return importlib.import_module(f"{pack.__name__}.lora_core")
 

@@ -116,7 +116,7 @@ def _theirs(tensors: Tensors, weight: Tensor, strength: float) -> Tensor:
 
 
 def _ours(core: Any, tensors: Tensors, weight: Tensor, strength: float) -> Tensor:
-    grouped = core.key_names.group_keys(tensors)
+    grouped = core.reading.group_keys(tensors)
     (keys,) = grouped.layers["x"]
     found = core.adapters.find({role: tensors[key] for role, key in keys.items()})
     weight = weight.clone()

@@ -26,7 +26,7 @@ from torch import Tensor
 
 in_host.load_pack()
 
-from lora_rack.lora_core.applying.baking import bake, plan  # noqa: E402
+from lora_rack.lora_core.applying.baking import bake, plan_bake  # noqa: E402
 from lora_rack.lora_core.key_maps import read_layout  # noqa: E402
 from lora_rack.lora_core.stack import Entry  # noqa: E402
 
@@ -48,7 +48,7 @@ def test_a_baked_checkpoint_equals_the_hosts_chain(
     for seed, (file, _, _) in enumerate(rows):
         lora_files.save(lora_folder / file, test_equality.kohya_tensors(name, model, clip, seed))
     out = tmp_path / "baked.safetensors"
-    bake(plan(checkpoint, [Entry(*row) for row in rows], [lora_folder / row[0] for row in rows]), out)
+    bake(plan_bake(checkpoint, [Entry(*row) for row in rows], [lora_folder / row[0] for row in rows]), out)
     checkpoint.unlink()
 
     host_model, host_clip = patching.host_chain(model, clip, rows)
@@ -202,7 +202,7 @@ def test_sdxls_fused_attention_and_turned_projection_are_patched(tmp_path: Path)
     tensors = lora_files.low_rank_tensors(layers, seed=3)
     lora = lora_files.save(tmp_path / "lora.safetensors", tensors)
     out = tmp_path / "baked.safetensors"
-    bake(plan(checkpoint, [Entry("lora", 1.0, 0.7)], [lora]), out)
+    bake(plan_bake(checkpoint, [Entry("lora", 1.0, 0.7)], [lora]), out)
 
     after = config.process_clip_state_dict({k: v for k, v in load_file(out).items() if k in file})
     patches = comfy.lora.load_lora(tensors, comfy.lora.model_lora_keys_clip(_Holder(before), {}))

@@ -13,7 +13,7 @@ import layouts
 import lora_files
 import pytest
 import torch
-from lora_rack.lora_core.blocks import family_of
+from lora_rack.lora_core.blocks import blocks_of_model
 from lora_rack.lora_core.blocks.elements import words
 from patching import assert_equal, host_chain
 from test_equality import kohya_tensors
@@ -58,7 +58,7 @@ def test_every_weight_of_a_text_encoder_is_in_a_block(name: str) -> None:
 
 
 def _check(shapes: Mapping[str, tuple[int, ...]], expected: str, prefix: str) -> None:
-    family = family_of(shapes)
+    family = blocks_of_model(shapes)
     keys = [key for key in shapes if key.endswith(".weight") and key.startswith(prefix)]
     assert list(family.blocks(keys)) == list(_ids(expected))
     assert {word for key in keys for word in family.place(key).element.split(".")} <= words()
@@ -79,15 +79,15 @@ def _ids(text: str) -> Any:
 @pytest.mark.parametrize("name", _KINDS)
 def test_the_parts_of_a_block_are_told_apart(name: str) -> None:
     shapes = full_models.shapes_of(name)
-    family = family_of(shapes)
+    family = blocks_of_model(shapes)
     assert _KINDS[name] <= {family.place(key).element for key in shapes}
 
 
 def test_packed_weights_do_not_hide_the_family() -> None:
     """NF4 and its like keep a model's keys, not its shapes."""
     shapes = full_models.shapes_of("Flux.1")
-    assert family_of(dict.fromkeys(shapes, ())).name == "flux"
-    assert family_of(dict.fromkeys(full_models.shapes_of("SDXL"), ())).present[1] == "IN00"
+    assert blocks_of_model(dict.fromkeys(shapes, ())).name == "flux"
+    assert blocks_of_model(dict.fromkeys(full_models.shapes_of("SDXL"), ())).present[1] == "IN00"
 
 
 def test_the_tables_of_the_document_are_current() -> None:

@@ -12,7 +12,7 @@ ATTENTION, FEED_FORWARD, RELATIVE = (0x56, 0xB4, 0xE9), (0x00, 0x9E, 0x73), (0x5
 
 
 def _spectrum(core: ModuleType, shares: dict[tuple[str, str], float], weight: float | None = None) -> Any:
-    inspect = core.inspect
+    inspect = core.reports
     parts = tuple(inspect.Energy(*place, 1, share, share, weight) for place, share in shares.items())
     return inspect.Spectrum("Flux.1", parts, weight is not None)
 

@@ -17,8 +17,8 @@ import layouts
 import lora_files
 import pytest
 import torch
-from lora_rack.lora_core.applying.model_blocks import family_in
-from lora_rack.lora_core.blocks import family_of
+from lora_rack.lora_core.applying.model_blocks import blocks_in
+from lora_rack.lora_core.blocks import blocks_of_model
 from patching import assert_equal, host_chain
 from sampling import apart, sample
 from test_live import TOLERANCE
@@ -41,7 +41,7 @@ _WITH_SLICES = (
 def test_the_parts_are_the_slices_of_the_hosts_key_map(name: str) -> None:
     model = families.model(name)
     shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
-    family = family_of(shapes)
+    family = blocks_of_model(shapes)
     checked = set()
     for layer, target in comfy.lora.model_lora_keys_unet(model, {}).items():
         word = _WORDS.get(layer.rpartition(".")[2])
@@ -69,7 +69,7 @@ def test_the_same_in_text_encoders(name: str) -> None:
 
 
 def _check_parts(shapes: Mapping[str, tuple[int, ...]]) -> None:
-    family = family_of(shapes)
+    family = blocks_of_model(shapes)
     for key, shape in shapes.items():
         parts = family.parts(key)
         if _IS_FUSED.search(key):
@@ -157,10 +157,10 @@ def test_packed_weights_have_their_parts_too(pack: Any) -> None:
     model = families.model("Flux.1")
     key = "diffusion_model.double_blocks.0.img_attn.qkv.weight"
     layer = model.get_submodule(key.removesuffix(".weight"))
-    wanted = family_of({k: tuple(v.shape) for k, v in model.state_dict().items()}).parts(key)
+    wanted = blocks_of_model({k: tuple(v.shape) for k, v in model.state_dict().items()}).parts(key)
     layer.weight = torch.nn.Parameter(torch.zeros(7, 1, dtype=torch.uint8), requires_grad=False)
     key_maps = importlib.import_module(f"{pack.__name__}.nodes.host.key_maps")
     found = key_maps._key_map(model, lambda module, names: names, lambda shapes: {})
     assert found.packed == {key: (layer.out_features, layer.in_features)}
-    assert family_in(found).parts(key) == wanted
+    assert blocks_in(found).parts(key) == wanted
     assert len(wanted) == 3

@@ -42,10 +42,10 @@ def test_energies_are_those_of_what_the_hosts_loader_changes(
     name = _file(lora_folder, family, model, clip)
     spectrum = pack.nodes.host.inspect_lora(name, model, clip).spectrum
     their_model, their_clip = host_chain(model, clip, [(name, 1.0, 1.0)])
-    place = core.blocks.family_of(pack.nodes.host.key_maps.model_map(model).shapes).place
+    place = core.blocks.blocks_of_model(pack.nodes.host.key_maps.model_map(model).shapes).place
     change, weight = _energies(model, their_model, place)
     if clip is not None:
-        place = core.blocks.family_of(pack.nodes.host.key_maps.clip_map(clip).shapes).place
+        place = core.blocks.blocks_of_model(pack.nodes.host.key_maps.clip_map(clip).shapes).place
         of_clip = _energies(clip.patcher, their_clip.patcher, place)
         change |= of_clip[0]
         weight |= of_clip[1]

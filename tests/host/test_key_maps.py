@@ -209,13 +209,13 @@ FAMILIES = {
 
 def _key_map(core: Any, family: Family) -> tuple[dict[str, Any], Any]:
     """The host's names, and the key map the pack makes of a model."""
-    target = core.key_map.Target
+    target = core.key_maps.Target
     names = {
         name: target(value) if isinstance(value, str) else target(*value)
         for name, value in family.names().items()
     }
     shapes = {f"diffusion_model.{key}": shape for key, shape in family.weights.items()}
-    return names, core.key_map.KeyMap.of({**core.key_maps.names.model_names(shapes), **names}, shapes)
+    return names, core.key_maps.KeyMap.of({**core.key_maps.names.model_names(shapes), **names}, shapes)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -284,11 +284,11 @@ def test_text_encoders_are_found_in_every_layer(core: Any, name: str) -> None:
     weights, others = ENCODERS[name]
     state = {f"{weight}.weight": torch.empty(8, 8, device="meta") for weight in weights}
     hosts = comfy.lora.model_lora_keys_clip(SimpleNamespace(state_dict=lambda: state), {})
-    names = {layer: core.key_map.Target(key) for layer, key in hosts.items()}
+    names = {layer: core.key_maps.Target(key) for layer, key in hosts.items()}
     shapes = {key: (8, 8) for key in state}
-    key_map = core.key_map.KeyMap.of(
+    key_map = core.key_maps.KeyMap.of(
         {**core.key_maps.text_encoders.text_encoder_names(shapes), **names}, shapes
     )
     assert {layer: key_map.find(layer) for layer in names} == names
     for layer, weight in others.items():
-        assert key_map.find(layer) == core.key_map.Target(f"{weight}.weight"), layer
+        assert key_map.find(layer) == core.key_maps.Target(f"{weight}.weight"), layer

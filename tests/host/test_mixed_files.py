@@ -61,7 +61,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_whole_file_formats_are_renamed_as_the_host_does(core: Any, name: str) -> None:
-    ours = core.conversions.convert(FORMATS[name])
+    ours = core.reading.whole_file_names.convert(FORMATS[name])
     theirs = comfy.lora_convert.convert_lora(dict(FORMATS[name]))
     # Newer hosts have renamed the norms' parameter; key_map.py knows either name.
     theirs = {key.replace("_norm.set_weight", "_norm.scale.set_weight"): t for key, t in theirs.items()}
@@ -216,10 +216,10 @@ def test_whole_file_formats_patch_as_the_host_does(pack: Any, core: Any, tmp_pat
     for key, patch in patches.items():
         plain, offset = (key, None) if isinstance(key, str) else key
         theirs[plain] = comfy.lora.calculate_weight([(0.7, patch, 1.0, offset, None)], theirs[plain], plain)
-    targets = {layer: core.key_map.Target(*([t] if isinstance(t, str) else t)) for layer, t in names.items()}
-    key_map = core.key_map.KeyMap.of(targets, {key: tuple(weight.shape) for key, weight in weights.items()})
-    lora = core.lora.read_lora(core.files.read_file(path))
-    for key, steps in core.patch.fuse([core.patch.match(lora, key_map)]).at([0.7]).items():
+    targets = {layer: core.key_maps.Target(*([t] if isinstance(t, str) else t)) for layer, t in names.items()}
+    key_map = core.key_maps.KeyMap.of(targets, {key: tuple(weight.shape) for key, weight in weights.items()})
+    lora = core.reading.read_lora(core.reading.read_file(path))
+    for key, steps in core.applying.fuse([core.applying.match(lora, key_map)]).at([0.7]).items():
         for step in steps:
             part = weights[key] if step.target.offset is None else weights[key].narrow(*step.target.offset)
             result = step.adapter.apply(part, step.strength, torch.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lora_core.blocks import Family, family_of
+from lora_core.blocks import ModelBlocks, blocks_of_model
 
 Shapes = dict[str, tuple[int, ...]]
 _RESNET = ("in_layers.0", "in_layers.2", "emb_layers.1", "out_layers.0", "out_layers.3")
@@ -49,15 +49,15 @@ def text_encoders() -> Shapes:
     }
 
 
-SD1: Family = family_of(unet(12, 768))
-SDXL: Family = family_of(unet(9, 2048))
-FLUX: Family = family_of(flux())
-TEXT: Family = family_of(text_encoders())
-UNKNOWN: Family = family_of(
+SD1: ModelBlocks = blocks_of_model(unet(12, 768))
+SDXL: ModelBlocks = blocks_of_model(unet(9, 2048))
+FLUX: ModelBlocks = blocks_of_model(flux())
+TEXT: ModelBlocks = blocks_of_model(text_encoders())
+UNKNOWN: ModelBlocks = blocks_of_model(
     {
         **{f"diffusion_model.stage_blocks.{n}.attn.to_{p}.weight": (8, 8) for n in range(3) for p in "qkv"},
         **{f"diffusion_model.embed_seq.{n}.weight": (8, 8) for n in (0, 2)},
         "diffusion_model.final_proj.weight": (8, 8),
     }
 )
-MODELS: dict[str, Family] = {"SD1": SD1, "SDXL": SDXL, "Flux.1": FLUX, "text": TEXT, "unknown": UNKNOWN}
+MODELS: dict[str, ModelBlocks] = {"SD1": SD1, "SDXL": SDXL, "Flux.1": FLUX, "text": TEXT, "unknown": UNKNOWN}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from lora_core import LAYERS
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = sorted((ROOT / "lora_core").rglob("*.py"))
@@ -19,7 +22,7 @@ CODE += [
 
 HOST_MODULES = {"comfy", "comfy_api", "comfy_execution", "execution", "folder_paths", "nodes", "server"}
 CORE_PACKAGES = {"numpy", "safetensors", "torch"}
-DOORS = {"nodes/host": HOST_MODULES, "nodes/routes": {"server"}}  # a module or a package of them
+DOORS = {"nodes/host": HOST_MODULES, "nodes/page": {"server"}}
 
 MAX_FILE_LINES = 350
 MAX_FUNCTION_LINES = 60
@@ -71,6 +74,49 @@ def test_only_the_doors_import_the_host(path: Path) -> None:
     }
     door = "/".join(_name(path).removesuffix(".py").split("/")[:2])
     assert absolute & HOST_MODULES <= DOORS.get(door, set())
+
+
+def _layer(module: str) -> str:
+    """The folder or module at the core's top level that `module`, a dotted name, is in."""
+    return module.split(".")[1]
+
+
+def test_every_unit_of_the_core_has_a_layer() -> None:
+    units = {_name(path).split("/")[1].removesuffix(".py") for path in CORE} - {"__init__"}
+    assert sorted(units) == sorted(LAYERS)
+
+
+@pytest.mark.parametrize("path", CORE, ids=_name)
+def test_the_core_never_imports_upward(path: Path) -> None:
+    if path == ROOT / "lora_core" / "__init__.py":
+        return
+    mine = LAYERS.index(_name(path).split("/")[1].removesuffix(".py"))
+    imported = {_layer(module) for module in _imports(path) if module.startswith("lora_core.")}
+    assert [layer for layer in imported if LAYERS.index(layer) > mine] == []
+
+
+@pytest.mark.parametrize("path", CORE + NODES, ids=_name)
+def test_a_folder_is_entered_by_its_public_surface(path: Path) -> None:
+    """What another folder of the core may use stands in its `__all__`."""
+    home = ".".join(_name(path).split("/")[:2])
+    foreign = {m for m in _imports(path) if m.startswith("lora_core.") and not f"{m}.".startswith(f"{home}.")}
+    assert {module for module in foreign if module.count(".") > 1} == set()
+
+
+@pytest.mark.parametrize("folder", [layer for layer in LAYERS if (ROOT / "lora_core" / layer).is_dir()])
+def test_a_public_surface_is_what_others_use(folder: str) -> None:
+    surface = importlib.import_module(f"lora_core.{folder}")
+    assert sorted(set(surface.__all__)) == sorted(surface.__all__)
+    assert [name for name in surface.__all__ if not hasattr(surface, name)] == []
+
+
+def test_a_public_class_has_its_name_for_itself() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in CORE:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(_name(path))
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 
 def test_nothing_imports_in_a_circle() -> None:

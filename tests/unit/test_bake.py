@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from lora_core.applying.baking import BAKED, Bake, bake, plan
+from lora_core.applying.baking import BAKED, Bake, bake, plan_bake
 from lora_core.applying.matching import match
 from lora_core.applying.patch import Step, fuse
 from lora_core.blocks import read_block_weights
@@ -91,7 +91,7 @@ def _whole(weights: Mapping[str, Tensor], paths: list[Path], strengths: list[flo
 
 
 def _plan(checkpoint: Path, paths: list[Path], strengths: list[float]) -> Bake:
-    return plan(checkpoint, [Entry(p.name, s) for p, s in zip(paths, strengths, strict=True)], paths)
+    return plan_bake(checkpoint, [Entry(p.name, s) for p, s in zip(paths, strengths, strict=True)], paths)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -208,12 +208,12 @@ def test_dtype_and_a_scale_beside_a_weight_exclude_each_other(scaled: str, tmp_p
 def test_a_window_cannot_be_baked(tmp_path: Path) -> None:
     path = _lora(tmp_path / "lora.safetensors", "LoRA")
     with pytest.raises(RackError, match="part of the sampling"):
-        plan(_checkpoint(tmp_path), [Entry(path.name, stop=0.5)], [path])
+        plan_bake(_checkpoint(tmp_path), [Entry(path.name, stop=0.5)], [path])
 
 
 def test_the_metadata_keeps_the_row_as_a_tag(tmp_path: Path) -> None:
     path = _lora(tmp_path / "lora.safetensors", "LoRA")
     entry = Entry(path.name, 0.5, 0.5, blocks=read_block_weights("*=0.5"))
-    bake(plan(_checkpoint(tmp_path), [entry], [path]), tmp_path / "out.safetensors")
+    bake(plan_bake(_checkpoint(tmp_path), [entry], [path]), tmp_path / "out.safetensors")
     (record,) = json.loads(read_header(tmp_path / "out.safetensors").metadata[BAKED])
     assert parse(record["stack"]).entries == (entry,)

@@ -13,9 +13,9 @@ from torch import Tensor
 from lora_core.adapters import Adapter
 from lora_core.adapters.full import Difference, SetWeight
 from lora_core.adapters.low_rank import LowRank
-from lora_core.applying.baking import bake, plan
+from lora_core.applying.baking import bake, plan_bake
 from lora_core.applying.matching import Match, blocks_present
-from lora_core.applying.model_blocks import family_in
+from lora_core.applying.model_blocks import blocks_in
 from lora_core.applying.patch import Step, fuse
 from lora_core.blocks import BlockWeights, Place, read_block_weights
 from lora_core.key_maps.key_map import KeyMap, Target
@@ -42,7 +42,7 @@ def _match(adapters: dict[str, Adapter]) -> Match:
 
 
 def _patched(matches: list[Match], strengths: list[float], blocks: list[str]) -> dict[str, Tensor]:
-    weights = [read_block_weights(text).by_key(family_in(_KEY_MAP)) if text else None for text in blocks]
+    weights = [read_block_weights(text).by_key(blocks_in(_KEY_MAP)) if text else None for text in blocks]
     after = {key: torch.zeros(shape) for key, shape in _SHAPES.items()}
     for key, steps in fuse(matches).at(strengths, weights).items():
         for step in steps:
@@ -87,7 +87,7 @@ def test_weights_with_blocks_are_the_sum_of_weighted_changes() -> None:
 def test_fused_factors_hold_for_any_blocks() -> None:
     key = "diffusion_model.input_blocks.4.1.proj_in.weight"
     fused = fuse([_match({key: _low_rank(key, seed)}) for seed in range(2)])
-    family = family_in(_KEY_MAP)
+    family = blocks_in(_KEY_MAP)
     for text, expected in (("IN04=0.25", 0.25), ("IN04=3", 3.0), ("IN05=3", 1.0)):
         (step,) = fused.at([1.0, 1.0], [read_block_weights(text).by_key(family), None])[key]
         assert isinstance(step, Step)
@@ -101,7 +101,7 @@ def test_where_a_block_is_at_0_nothing_is_done() -> None:
     inside, outside = (f"diffusion_model.output_blocks.{n}.1.proj_in.weight" for n in (3, 4))
     replaced = _match({key: SetWeight(torch.ones(8, 8)) for key in (inside, outside)})
     added = _match({key: Difference(torch.ones(8, 8)) for key in (inside, outside)})
-    weights = read_block_weights("OUT03=0").by_key(family_in(_KEY_MAP))
+    weights = read_block_weights("OUT03=0").by_key(blocks_in(_KEY_MAP))
     steps = fuse([replaced, added]).at([1.0, 0.5], [weights, weights])
     assert steps.keys() == {outside}
     assert len(steps[outside]) == 2
@@ -112,7 +112,7 @@ def test_where_a_block_is_at_0_nothing_is_done() -> None:
 
 def test_the_blocks_of_a_lora_are_listed_in_the_models_order() -> None:
     found = _match({key: _low_rank(key, 0) for key in reversed(_SHAPES) if ".attn2.to_k" in key})
-    blocks = blocks_present(found, family_in(_KEY_MAP))
+    blocks = blocks_present(found, blocks_in(_KEY_MAP))
     wanted = [*(f"IN{n:02d}" for n in range(1, 9)), "M00", *(f"OUT{n:02d}" for n in range(9))]
     assert blocks == tuple(wanted)
 
@@ -127,7 +127,7 @@ def test_a_checkpoint_is_baked_with_blocks(tmp_path: Path) -> None:
     tensors |= {f"{layer}.lora_down.weight": down.clone() for layer in layers}
     save_file(tensors, tmp_path / "lora.safetensors")
     entry = Entry("lora", 0.5, blocks=read_block_weights("IN04=0.25 OUT*=0"))
-    made = plan(tmp_path / "model.safetensors", [entry], [tmp_path / "lora.safetensors"])
+    made = plan_bake(tmp_path / "model.safetensors", [entry], [tmp_path / "lora.safetensors"])
     bake(made, tmp_path / "out.safetensors")
     out = load_file(tmp_path / "out.safetensors")
     for key, weight in zip(keys, (1.0, 0.25, 0.0), strict=True):
@@ -145,7 +145,7 @@ def test_a_thousand_different_texts_are_read_in_a_moment() -> None:
 
 
 def test_a_place_is_looked_up_once() -> None:
-    family = family_in(_KEY_MAP)
+    family = blocks_in(_KEY_MAP)
     weights = BlockWeights("IN04=0.5")
     assert weights.by_key(family) is BlockWeights("IN04=0.5").by_key(family)
     assert family.place(next(iter(_SHAPES))) is family.place(next(iter(_SHAPES)))

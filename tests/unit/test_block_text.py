@@ -7,7 +7,7 @@ from block_models import FLUX, MODELS, SD1, SDXL, TEXT, UNKNOWN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core.blocks import BlockWeights, Family, Place, read_block_weights
+from lora_core.blocks import BlockWeights, ModelBlocks, Place, read_block_weights
 from lora_core.errors import BadBlockText, RackError
 
 # Text, the same canonically: blocks and elements.
@@ -151,7 +151,7 @@ def test_any_text_is_read_or_refused_with_a_place_in_it(blocks: str, elements: s
         assert all(isinstance(at(Place(block, "attn2.k")), float) for block in family.present)
 
 
-def _weights(text: str, family: Family, element: str = "ff.up") -> dict[str, float]:
+def _weights(text: str, family: ModelBlocks, element: str = "ff.up") -> dict[str, float]:
     at = read_block_weights(text).at(family)
     return {block: at(Place(block, element)) for block in family.present}
 
@@ -177,7 +177,7 @@ def _weights(text: str, family: Family, element: str = "ff.up") -> dict[str, flo
     ],
 )
 def test_a_block_has_the_weight_of_the_last_that_names_it(
-    text: str, family: Family, wanted: dict[str, float]
+    text: str, family: ModelBlocks, wanted: dict[str, float]
 ) -> None:
     found = _weights(text, family)
     assert {block: found[block] for block in wanted} == wanted
@@ -216,7 +216,7 @@ def test_an_elements_weight_stands_in_place_of_its_blocks(text: str, weights: di
         ("IN09=0.5", SDXL, "found IN09"),
     ],
 )
-def test_what_a_model_has_no_meaning_for_is_an_error(text: str, family: Family, message: str) -> None:
+def test_what_a_model_has_no_meaning_for_is_an_error(text: str, family: ModelBlocks, message: str) -> None:
     with pytest.raises(BadBlockText, match="expected") as caught:
         read_block_weights(text).at(family)
     assert message in str(caught.value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from block_models import FLUX, MODELS, SD1, SDXL, TEXT
 
-from lora_core.blocks import BlockWeights, Family, Place, read_block_weights
+from lora_core.blocks import BlockWeights, ModelBlocks, Place, read_block_weights
 from lora_core.blocks.data import table
 from lora_core.blocks.vectors import lengths, presets
 from lora_core.errors import BadBlockText
@@ -31,7 +31,7 @@ _POSITIONS: dict[tuple[str, int], list[str]] = {
 _PARTS = {"first": "first.res.conv", "second": "attn2.k", "last": "last.res.conv"}
 
 
-def _weight(weights: BlockWeights, family: Family, block: str) -> float:
+def _weight(weights: BlockWeights, family: ModelBlocks, block: str) -> float:
     block, _, part = block.partition("/")
     return weights.at(family)(Place(block, _PARTS.get(part, "ff.up")))
 
@@ -65,7 +65,7 @@ def test_the_shorter_list_of_flux_says_the_same_of_all_single_blocks() -> None:
     ],
 )
 def test_a_block_without_a_number_goes_with_its_neighbour(
-    family: Family, length: int, wanted: dict[str, str]
+    family: ModelBlocks, length: int, wanted: dict[str, str]
 ) -> None:
     weights = read_block_weights(",".join(str(round(0.1 + n / 100, 2)) for n in range(length)))
     for block, neighbour in wanted.items():
@@ -124,7 +124,7 @@ def test_every_preset_fits_a_model_and_is_its_own_vector(name: str) -> None:
             assert all(_weight(weights, family, b) == _weight(spelled, family, b) for b in family.present)
 
 
-def _fits(weights: BlockWeights, family: Family) -> bool:
+def _fits(weights: BlockWeights, family: ModelBlocks) -> bool:
     try:
         weights.at(family)
     except BadBlockText:

@@ -6,17 +6,17 @@ import random
 
 import pytest
 
-from lora_core.blocks import Family, Place, read_block_weights
+from lora_core.blocks import ModelBlocks, Place, read_block_weights
 from lora_core.blocks.curves import draw_curve, read_curve
 from lora_core.blocks.preset_list import fitting_presets
-from lora_core.blocks.whole_family import whole_family
+from lora_core.blocks.usual_blocks import whole_family
 from lora_core.errors import BadBlockText
 
 SDXL = whole_family("SDXL", ["IN04", "M00", "OUT00"])
 FLUX = whole_family("Flux.1", ["D03", "S37"])
 
 
-def weights_of(text: str, family: Family, element: str = "") -> dict[str, float]:
+def weights_of(text: str, family: ModelBlocks, element: str = "") -> dict[str, float]:
     """Each block's weight as patches get it."""
     at = read_block_weights(text).at(family)
     return {block: at(Place(block, element)) for block in ("BASE", *family.present)}
@@ -64,7 +64,7 @@ def test_a_drawn_curve_is_written_in_few_words(
 
 @pytest.mark.parametrize("seed", range(40))
 @pytest.mark.parametrize("family", [SDXL, FLUX], ids=["sdxl", "flux"])
-def test_any_curve_survives_its_text(family: Family, seed: int) -> None:
+def test_any_curve_survives_its_text(family: ModelBlocks, seed: int) -> None:
     chance = random.Random(seed)
     start = chance.choice(["", "ALL0.5", "*=0", "!BASE=0.3", f"{family.present[3]}=0.2 */attn2=0.7"])
     known = weights_of(start, family)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import lora_core.family_of_file as module
 import pytest
 
+import lora_core.key_maps.file_family as module
 from lora_core.key_maps.families import Family, unet_version
-from lora_core.key_maps.family_of_file import FileFamily, family_named, family_of_file, input_widths
+from lora_core.key_maps.file_family import FileFamily, family_named, family_of_file, input_widths
 from lora_core.reading.key_names import group_keys
 
 KNOWN = {family.value for family in Family} | {"Stable Video Diffusion"}

@@ -17,12 +17,12 @@ from lora_core.adapters.dora import DoRA, PeftDoRA
 from lora_core.adapters.full import Difference
 from lora_core.adapters.low_rank import LowRank
 from lora_core.adapters.padded import Padded
-from lora_core.applying.baking import bake, plan
+from lora_core.applying.baking import bake, plan_bake
 from lora_core.applying.matching import Foreign, Match
-from lora_core.applying.model_blocks import family_in
+from lora_core.applying.model_blocks import blocks_in
 from lora_core.applying.patch import Step, fuse
 from lora_core.applying.verdict import Verdict
-from lora_core.blocks import Family, family_of, read_block_weights
+from lora_core.blocks import ModelBlocks, blocks_of_model, read_block_weights
 from lora_core.errors import RackError
 from lora_core.key_maps.key_map import KeyMap, Target
 from lora_core.live import Dispatcher, LiveLayer, PlainTorch, Plan, Strengths, publish
@@ -57,7 +57,7 @@ def _match(*layers: tuple[Target, Adapter]) -> Match:
 
 
 def _weights(text: str) -> object:
-    return read_block_weights(text).by_key(family_in(MODEL)) if text else None
+    return read_block_weights(text).by_key(blocks_in(MODEL)) if text else None
 
 
 def _patched(key: str, matches: Sequence[Match], strengths: Sequence[float], texts: Sequence[str]) -> Tensor:
@@ -209,14 +209,14 @@ def test_a_lora_whose_parts_are_all_at_0_does_nothing() -> None:
     for text, reason in (("*/q=0", "all its blocks are at 0"), ("*/k=0", "")):
         entry = Entry("ink", blocks=read_block_weights(text))
         match = _match((SLICES["q"], make("LoRA", (H, H))))
-        assert Verdict(entry, match.lora, match, None, model_family=family_in(MODEL)).nothing == reason
+        assert Verdict(entry, match.lora, match, None, model_family=blocks_in(MODEL)).nothing == reason
 
 
-def _family(*shapes: tuple[str, tuple[int, ...]]) -> Family:
-    return family_of({f"diffusion_model.{key}": shape for key, shape in shapes})
+def _family(*shapes: tuple[str, tuple[int, ...]]) -> ModelBlocks:
+    return blocks_of_model({f"diffusion_model.{key}": shape for key, shape in shapes})
 
 
-def _parts(family: Family, key: str) -> list[tuple[str, tuple[int, int, int]]]:
+def _parts(family: ModelBlocks, key: str) -> list[tuple[str, tuple[int, int, int]]]:
     return [(part.place.element, part.slice) for part in family.parts(f"diffusion_model.{key}")]
 
 
@@ -244,7 +244,7 @@ def test_a_checkpoint_is_baked_by_parts(tmp_path: Path) -> None:
     )
     entry = Entry("lora", 0.5, blocks=read_block_weights("*/q=0.25 */k=0"))
     bake(
-        plan(tmp_path / "model.safetensors", [entry], [tmp_path / "lora.safetensors"]),
+        plan_bake(tmp_path / "model.safetensors", [entry], [tmp_path / "lora.safetensors"]),
         tmp_path / "out.safetensors",
     )
     out = load_file(tmp_path / "out.safetensors")[f"model.{QKV}"].double()

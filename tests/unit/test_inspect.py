@@ -15,9 +15,9 @@ from lora_core.adapters.full import Difference
 from lora_core.adapters.lokr import LoKr
 from lora_core.adapters.low_rank import LowRank
 from lora_core.adapters.padded import Padded
-from lora_core.blocks import family_of
+from lora_core.blocks import blocks_of_model
 from lora_core.key_maps.families import Family
-from lora_core.key_maps.family_of_file import family_of_file
+from lora_core.key_maps.file_family import family_of_file
 from lora_core.key_maps.key_map import Target
 from lora_core.key_maps.reverse import likely_key
 from lora_core.reading.files import Stamp
@@ -109,7 +109,7 @@ def _on_a_model() -> tuple[Lora, dict[str, Tensor], Side]:
         for place, key in enumerate(keys)
     }
     targets = {f"layer_{place}": Target(key) for place, key in enumerate(keys)}
-    side = Side(targets, family_of(SHAPES), lambda target: weights[target.key])
+    side = Side(targets, blocks_of_model(SHAPES), lambda target: weights[target.key])
     return _lora({**layers, "lost": LowRank(_rand(8, 2), _rand(2, 3), 1.0)}), weights, side
 
 

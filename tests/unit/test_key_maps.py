@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from lora_core.key_maps import Family, Place, describe, find_family, names, read_layout, text_encoders
+from lora_core.key_maps import Family, StoredAt, describe, find_family, names, read_layout, text_encoders
 from lora_core.key_maps.guess import canonical, guess_family
 from lora_core.key_maps.key_map import Target
 
@@ -240,8 +240,8 @@ def test_an_sdxl_checkpoints_fused_and_transposed_weights() -> None:
     }
     layout = read_layout(shapes)
     layer = "clip_g.transformer.text_model.encoder.layers.0."
-    assert layout.clip[f"{layer}self_attn.k_proj.weight"] == Place(f"{block}attn.in_proj_weight", (4, 4))
-    assert layout.clip[f"{layer}mlp.fc1.weight"] == Place(f"{block}mlp.c_fc.weight")
+    assert layout.clip[f"{layer}self_attn.k_proj.weight"] == StoredAt(f"{block}attn.in_proj_weight", (4, 4))
+    assert layout.clip[f"{layer}mlp.fc1.weight"] == StoredAt(f"{block}mlp.c_fc.weight")
     assert set(layout.encoders) == {"clip_g", "clip_l"}
     projection = layout.clip["clip_g.transformer.text_projection.weight"]
     assert projection.transposed
@@ -252,7 +252,7 @@ def test_an_sdxl_checkpoints_fused_and_transposed_weights() -> None:
 
 def test_a_place_is_a_view() -> None:
     tensor = torch.arange(12.0).view(6, 2)
-    view = Place("k", (2, 3), transposed=True).view(tensor)
+    view = StoredAt("k", (2, 3), transposed=True).view(tensor)
     view += 100
     assert tuple(view.shape) == (2, 3)
     assert tensor[2:5].min() >= 100

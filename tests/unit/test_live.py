@@ -21,7 +21,7 @@ from lora_core.adapters.low_rank import LowRank
 from lora_core.errors import NotSweepable
 from lora_core.key_maps.key_map import Target
 from lora_core.live import Dispatcher, LiveLayer, PlainTorch, Strengths, publish
-from lora_core.live.plan import Part
+from lora_core.live.plan import LivePart
 
 ROWS = 3
 TOLERANCE = 2e-6
@@ -52,7 +52,7 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 }
 
 
-def _merged(module: nn.Module, parts: Sequence[Part], strengths: Sequence[float]) -> nn.Module:
+def _merged(module: nn.Module, parts: Sequence[LivePart], strengths: Sequence[float]) -> nn.Module:
     """A copy of the module with the changes in its weights, in float32."""
     module = copy.deepcopy(module)
     module.__dict__.pop("forward", None)
@@ -66,7 +66,7 @@ def _merged(module: nn.Module, parts: Sequence[Part], strengths: Sequence[float]
     return module
 
 
-def _assert_rows(module: nn.Module, parts: Sequence[Part], x: Tensor, table: Tensor) -> None:
+def _assert_rows(module: nn.Module, parts: Sequence[LivePart], x: Tensor, table: Tensor) -> None:
     """Row k of the live layer is the layer merged at column k of `table`, (parts, rows)."""
     layer = LiveLayer(module, "layer", parts, PlainTorch())
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -86,8 +86,8 @@ def _assert_rows(module: nn.Module, parts: Sequence[Part], x: Tensor, table: Ten
     assert all(torch.equal(module.state_dict()[name], before[name]) for name in before)
 
 
-def _weight_part(entry: int, adapter: Adapter, **target: Any) -> Part:
-    return Part(entry, Target("layer.weight", **target), adapter, 1.0 + entry / 2)
+def _weight_part(entry: int, adapter: Adapter, **target: Any) -> LivePart:
+    return LivePart(entry, Target("layer.weight", **target), adapter, 1.0 + entry / 2)
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -154,8 +154,8 @@ def test_biases_with_and_without_slices() -> None:
         build, shape = MODULES[name]
         module, n = _random(build()), Numbers(4)
         parts = [
-            Part(0, Target("layer.bias"), Difference(n(8), 0.5)),
-            Part(1, Target("layer.bias", (0, 4, 4)), Difference(n(4))),
+            LivePart(0, Target("layer.bias"), Difference(n(8), 0.5)),
+            LivePart(1, Target("layer.bias", (0, 4, 4)), Difference(n(4))),
             _weight_part(0, make("LoRA", tuple(module.get_parameter("weight").shape))),
         ]
         layer = LiveLayer(module, "layer", parts, PlainTorch())
@@ -175,13 +175,13 @@ def test_biases_with_and_without_slices() -> None:
 )
 def test_norms(build: Callable[[], nn.Module]) -> None:
     module, n = _random(build()), Numbers(4)
-    parts = [Part(0, Target("layer.weight"), Difference(n(12)))]
+    parts = [LivePart(0, Target("layer.weight"), Difference(n(12)))]
     _assert_rows(module, parts, n(ROWS, 12, 12), torch.tensor([[0.7, 0.0, -1.2]]))
 
 
 def test_embeddings() -> None:
     module, n = _random(nn.Embedding(10, 6)), Numbers(4)
-    parts = [Part(0, Target("layer.weight"), LowRank(n(10, 2), n(2, 6), 0.5))]
+    parts = [LivePart(0, Target("layer.weight"), LowRank(n(10, 2), n(2, 6), 0.5))]
     _assert_rows(module, parts, torch.tensor([[1, 2], [3, 2], [9, 0]]), torch.tensor([[0.7, 0.0, -1.2]]))
 
 

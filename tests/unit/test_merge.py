@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_files import FC1, TEXT_LAYER, UNET_LAYER, Q, json_of, pair, random, save_lora
 
-from lora_core.applying import bake as baking
+from lora_core.applying import baking
 from lora_core.cli import main
 from lora_core.reading.stream import TensorReader
 
@@ -253,7 +253,7 @@ def test_a_result_that_cannot_be_written_is_named(
 
 _STOPPED_MEANWHILE = """
 import runpy, sys, time
-from lora_core.stream import TensorReader
+from lora_core.reading.stream import TensorReader
 def stop_here(self, key, out):
     print("writing", flush=True)
     time.sleep(60)
@@ -288,14 +288,14 @@ def test_packed_weights_are_refused(ink: Path, tmp_path: Path, capsys: pytest.Ca
 _MEASURE = """
 import sys
 from pathlib import Path
-from lora_core.bake import bake, plan
+from lora_core.applying import bake, plan_bake
 from lora_core.stack import Entry
 small, small_lora, large, lora, out = map(Path, sys.argv[1:])
 def resident(field):
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
 def run(checkpoint, file):
-    bake(plan(checkpoint, [Entry("lora")], [file]), out, force=True)
+    bake(plan_bake(checkpoint, [Entry("lora")], [file]), out, force=True)
 run(small, small_lora)
 before = resident("VmRSS")
 Path("/proc/self/clear_refs").write_text("5")  # the peak from here on

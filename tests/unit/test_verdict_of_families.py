@@ -10,11 +10,11 @@ import torch
 from lora_core.adapters.low_rank import LowRank
 from lora_core.applying.matching import match
 from lora_core.applying.verdict import Verdict, absent, report
-from lora_core.blocks import family_of, read_block_weights
+from lora_core.blocks import blocks_of_model, read_block_weights
 from lora_core.blocks.listing import ranges
 from lora_core.cache import CacheUse
 from lora_core.errors import MissingLora, OtherFamily, ShapeMismatch
-from lora_core.key_maps.family_of_file import FileFamily
+from lora_core.key_maps.file_family import FileFamily
 from lora_core.key_maps.key_map import KeyMap, Target
 from lora_core.reading.files import Stamp
 from lora_core.reading.lora import Lora
@@ -39,8 +39,8 @@ def _verdict(
 ) -> Verdict:
     layers = {name: (LowRank(torch.ones(8, 2), torch.ones(2, width), 1.0),) for name in names}
     lora = Lora(Stamp(Path("ink.safetensors"), 0, 0), {}, layers, {}, 0)
-    clip = (match(lora, CLIP), family_of(CLIP_SHAPES)) if with_clip else (None, None)
-    return Verdict(entry, lora, match(lora, MODEL), clip[0], made_for, family_of(SHAPES), clip[1])
+    clip = (match(lora, CLIP), blocks_of_model(CLIP_SHAPES)) if with_clip else (None, None)
+    return Verdict(entry, lora, match(lora, MODEL), clip[0], made_for, blocks_of_model(SHAPES), clip[1])
 
 
 def test_the_blocks_of_model_and_text_encoder_are_listed() -> None:

@@ -10,7 +10,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from .conds import Part
+from .conds import CondPart
 
 # Latents along the longer side of a preview of all rows. The host shows 512 pixels.
 _PREVIEW_SIDE = 128
@@ -50,7 +50,7 @@ class Batch:
         """Where the host has put the noise."""
         return self.noise.device
 
-    def of_part(self, part: Part) -> tuple[Tensor, Tensor, Tensor | None, Any]:
+    def of_part(self, part: CondPart) -> tuple[Tensor, Tensor, Tensor | None, Any]:
         """Noise, latents, mask and shapes of a part, copies all: sampling may write into them."""
         rows = part.rows
         mask = self.mask
@@ -108,7 +108,7 @@ class Progress:
         self._columns = columns
         self._denoised: Tensor | None = None
 
-    def of(self, part: Part) -> Any:
+    def of(self, part: CondPart) -> Any:
         """The callback for a part; None where the host wants none."""
         if self._callback is None:
             return None

@@ -33,7 +33,7 @@ class PerGroup:
 
 
 @dataclass(frozen=True)
-class Part:
+class CondPart:
     """Some groups that are sampled together. `size` is the rows of each."""
 
     groups: range
@@ -85,12 +85,12 @@ def why_alone(conds: Conds, size: int) -> str:
     return ""
 
 
-def of_part(conds: Conds, part: Part) -> dict[str, list[dict[str, Any]]]:
+def of_part(conds: Conds, part: CondPart) -> dict[str, list[dict[str, Any]]]:
     """The conditionings of a part, new lists and dictionaries: sampling writes into them."""
     return {kind: [_of_part(cond, part) for cond in several] for kind, several in conds.items()}
 
 
-def _of_part(cond: Mapping[str, Any], part: Part) -> dict[str, Any]:
+def _of_part(cond: Mapping[str, Any], part: CondPart) -> dict[str, Any]:
     per_group = _names(cond)
 
     def rows_of(name: str, tensor: Tensor) -> Tensor:

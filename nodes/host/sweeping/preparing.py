@@ -13,7 +13,7 @@ import torch
 from comfy.nested_tensor import NestedTensor
 from torch import Tensor
 
-from ....lora_core.applying import Verdict, family_in
+from ....lora_core.applying import Verdict, blocks_in
 from ....lora_core.axes import Axis, Sweep
 from ....lora_core.errors import SweepMismatch
 from ....lora_core.live import Plan
@@ -21,7 +21,7 @@ from ....lora_core.stack import Entry
 from ..key_maps import clip_map, model_map
 from ..live import live_model, not_live, sampling_rows
 from ..patching import apply_stack, judge, require_blocks
-from .conds import PER_GROUP, Part, PerGroup
+from .conds import PER_GROUP, CondPart, PerGroup
 from .sampling import Passes, SweepSampling
 
 _KEY = "lora_rack_sweep"
@@ -99,7 +99,7 @@ def _swept_model(model: Any, sweep: Sweep, verdicts: Sequence[Verdict]) -> tuple
 
 
 def _block_weights(entry: Entry, model: Any) -> Any:
-    return None if entry.blocks.is_neutral else entry.blocks.by_key(family_in(model_map(model)))
+    return None if entry.blocks.is_neutral else entry.blocks.by_key(blocks_in(model_map(model)))
 
 
 def _strengths_at(sweep: Sweep) -> Any:
@@ -122,7 +122,7 @@ def _is_on(entry: Entry, fraction: float) -> bool:
 
 
 @contextmanager
-def _live_strengths(guider: Any, part: Part) -> Iterator[None]:
+def _live_strengths(guider: Any, part: CondPart) -> Iterator[None]:
     with sampling_rows(part.row_groups):
         yield
 
@@ -134,7 +134,7 @@ class _Merged:
     sweep: Sweep
 
     @contextmanager
-    def strengths(self, guider: Any, part: Part) -> Iterator[None]:
+    def strengths(self, guider: Any, part: CondPart) -> Iterator[None]:
         """Let the guider sample a patched clone of its model instead.
 
         Of its model, not of the one the sweep was made from: nodes between may have changed it.

@@ -23,10 +23,10 @@ from ....lora_core.errors import NotSweepable, SweepMismatch
 from . import conds as sweep_conds
 from . import samplers
 from .batch import Batch, Progress, RandomState
-from .conds import Part
+from .conds import CondPart
 from .limits import groups_that_fit, why_one_at_a_time
 
-Strengths = Callable[[Any, Part], AbstractContextManager[None]]
+Strengths = Callable[[Any, CondPart], AbstractContextManager[None]]
 """Entered, with the host's guider, around the sampling of a part: gives each row its strength."""
 
 # The host has a wider class where torch knows no accelerator: Exception itself.
@@ -85,7 +85,7 @@ class SweepSampling:
         shapes = more.get("latent_shapes")
         batch = Batch.of(noise, latent_image, denoise_mask, size, shapes, drawn_by)
         settings = _Settings(sampler, sigmas, callback, disable_pbar, seed, more)
-        run = _Run(self, executor, batch, settings, executor.class_obj.conds)
+        run = _SamplingRun(self, executor, batch, settings, executor.class_obj.conds)
         try:
             return run.whole()
         finally:
@@ -119,7 +119,7 @@ class _Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class _SamplingRun:
     """One sampling of a whole batch, part by part."""
 
     sweep: SweepSampling
@@ -165,7 +165,7 @@ class _Run:
     def _why_merged(self) -> str:
         return self.sweep.reason or sweep_conds.why_merged(self.conds)
 
-    def _sample(self, part: Part, callback: Any) -> Tensor:
+    def _sample(self, part: CondPart, callback: Any) -> Tensor:
         set_to = self.settings
         guider = self.executor.class_obj
         guider.conds = sweep_conds.of_part(self.conds, part)
@@ -190,7 +190,7 @@ class _Run:
             )
         return samples
 
-    def _after(self, error: Exception, part: Part) -> tuple[list[Part], str]:
+    def _after(self, error: Exception, part: CondPart) -> tuple[list[CondPart], str]:
         """Smaller parts in the place of one that failed. Raises the error where there are none."""
         count = len(part.groups)
         if count == 1:
@@ -203,8 +203,8 @@ class _Run:
         return _split(part.groups, part.size, (count + 1) // 2), f"memory ran out for {count} at a time"
 
 
-def _split(groups: range, size: int, at_once: int) -> list[Part]:
+def _split(groups: range, size: int, at_once: int) -> list[CondPart]:
     """Parts of `at_once` groups or less, as equal as they come."""
     parts = -(-len(groups) // at_once)
     edges = [groups.start + len(groups) * i // parts for i in range(parts + 1)]
-    return [Part(range(a, b), size) for a, b in pairwise(edges)]
+    return [CondPart(range(a, b), size) for a, b in pairwise(edges)]

@@ -12,7 +12,7 @@ from functools import cache
 
 from ..key_maps import Family as Known
 from .data import table
-from .families import PREFIX, Family, Rule
+from .families import PREFIX, ModelBlocks, Rule
 from .ids import BlockId, is_of_text_encoder, read_blocks, read_id
 
 BASE = "BASE"
@@ -27,7 +27,7 @@ _NAMES: Mapping[str, str] = {
 }
 
 
-def whole_family(title: str, seen: Sequence[str]) -> Family:
+def whole_family(title: str, seen: Sequence[str]) -> ModelBlocks:
     """The family of a title of key_maps/families.py, with the blocks its models have and those in a file.
 
     `seen` are the latter, in the model's order, which holds where the title is unknown; those of text
@@ -39,7 +39,7 @@ def whole_family(title: str, seen: Sequence[str]) -> Family:
     kinds = _known_kinds(known, title) or tuple(dict.fromkeys(block.prefix for block in ids))
     name = _NAMES.get(title) or (known.name.lower() if known else "generic")
     rules = tuple(Rule(re.compile("(?!)"), kind) for kind in kinds)
-    family = Family(name, title or "unknown model", rules, prefix=PREFIX)
+    family = ModelBlocks(name, title or "unknown model", rules, prefix=PREFIX)
     order = {block: place for place, block in enumerate((*ids, *usual))}
 
     def place(block: BlockId) -> tuple[int, ...]:
@@ -47,7 +47,7 @@ def whole_family(title: str, seen: Sequence[str]) -> Family:
         return (0, *rank) if rank is not None else (1, order[block])
 
     present = tuple(str(block) for block in sorted(order, key=place))
-    return Family(name, family.title, rules, prefix=PREFIX, present=present)
+    return ModelBlocks(name, family.title, rules, prefix=PREFIX, present=present)
 
 
 def _known_kinds(known: Known | None, title: str) -> tuple[str, ...]:
