@@ -1,7 +1,7 @@
 """Every layer name a text encoder answers to.
 
 Model keys begin with the name the host gives the encoder: `clip_l.transformer.text_model.…`. `host_names` is
-the map of comfy/lora.py `model_lora_keys_clip`; `text_encoder_names` knows more spellings, the host's winning.
+the map of comfy/lora.py `model_lora_keys_clip`. `text_encoder_names` knows more spellings; the host's win.
 """
 
 from __future__ import annotations
