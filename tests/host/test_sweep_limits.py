@@ -177,10 +177,13 @@ def test_the_preview_of_all_strengths_stays_a_previews_size(
     comfy.utils.set_progress_bar_global_hook(look)
     rows = torch.randn(count, 16, side, side)
     host = pack.nodes.host
-    whole, part = host.sweep_batch.Batch(rows, rows, None, 1, None), host.sweep_conds.Part(range(count), 1)
+    whole, part = (
+        host.sweeping.batch.Batch(rows, rows, None, 1, None),
+        host.sweeping.conds.CondPart(range(count), 1),
+    )
     try:
         callback = latent_preview.prepare_callback(demo()[0], 1)
-        host.sweep_batch.Progress(callback, whole, count).of(part)(0, rows, rows, 1)
+        host.sweeping.batch.Progress(callback, whole, count).of(part)(0, rows, rows, 1)
     finally:
         comfy.utils.set_progress_bar_global_hook(None)
     assert seen == [size]

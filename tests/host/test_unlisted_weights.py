@@ -101,7 +101,7 @@ def test_a_baked_checkpoint_has_the_same(pack: Any, lora_folder: Path, tmp_path:
     entries = [pack.lora_core.stack.Entry("a.safetensors", 0.8)]
     baking = importlib.import_module(f"{pack.__name__}.lora_core.applying.baking")
     out = tmp_path / "baked.safetensors"
-    baking.bake(baking.plan(checkpoint, entries, [lora_folder / "a.safetensors"]), out)
+    baking.bake(baking.plan_bake(checkpoint, entries, [lora_folder / "a.safetensors"]), out)
     baked = load_file(out)
     ours, _, _ = our_stack(pack, model, None, [("a", 0.8, 0.0)])
     load(ours)
