@@ -139,5 +139,5 @@ def test_an_adapter_survives_the_rebuild_newer_hosts_do(
 
 
 def test_the_bound_of_the_cache_is_the_documented_setting(pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LORA_RACK_CACHE_MIB", "7")  # the name docs/decisions/0002 and the README give
+    monkeypatch.setenv("LORA_RACK_CACHE_MIB", "7")  # the name docs/decisions/0002 and docs/nodes.md give
     assert pack.nodes.host.files._cache_bytes() == 7 * 2**20
