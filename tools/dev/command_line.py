@@ -22,6 +22,10 @@ environment:
   RACK_NO_BROWSER=1  leave the browser ring out
 """
 
+_WHICH = "Without a name all run, side by side." + "".join(
+    f" {ring.name} runs only when it is named." for ring in RINGS if ring.is_on_demand
+)
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit status."""
@@ -33,7 +37,11 @@ def main(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         # A terminal or pipe in another encoding must not stop a run over a character of a progress line.
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    signal.signal(signal.SIGTERM, _end)
+    # A shell has its background jobs ignore Ctrl-C, and whatever we start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP: a terminal that is closed
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
     try:
         return _run(options, pytest_arguments, this_checkout())
     except KeyboardInterrupt:
@@ -90,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         "test",
         help="every check, or the named rings",
         usage="dev.py test [RING ...] [-- PYTEST ARGUMENT ...]",
-        description=f"Rings, in this order: {', '.join(names)}. All when none is named.",
+        description=f"Rings, in this order: {', '.join(names)}. {_WHICH}",
     )
     # Not `choices`: with nargs="*" argparse checks the empty list against them.
     test.add_argument("rings", nargs="*", metavar="RING", type=_ring, help=", ".join(names))

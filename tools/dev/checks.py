@@ -1,0 +1,162 @@
+"""What `dev.py test` checks: the programs of each ring, and what they count."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from tools.dev.base_folder import link_folder
+from tools.dev.children import run_child
+from tools.dev.chromium import is_left_out
+from tools.dev.interpreters import clean_environment
+from tools.dev.setup import Ready
+from tools.dev.steps import StepFailed, describe
+from tools.dev.typescript import type_check_command
+
+NO_TESTS_COLLECTED = 5
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many checks passed, failed and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+    def __str__(self) -> str:
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `dev.py test`, as its rings see it.
+
+    `browser` is the Chromium to drive or why there is none; None where no ring drives one. `out` is the file
+    that takes what a ring and its programs print; None means the terminal. `threads` bounds the threads torch
+    computes with in one process; None leaves that to torch.
+    """
+
+    ready: Ready
+    pytest_arguments: tuple[str, ...] = ()
+    browser: Path | StepFailed | None = None
+    threads: int | None = None
+    out: IO[str] | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.ready.layout.root
+
+    def say(self, text: str) -> None:
+        print(text, file=self.out, flush=True)
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        """What every test process sees: the tools first, and where the host and the pack are."""
+        host = self.ready.host
+        bound = {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
+        return clean_environment(
+            PYTHONPATH=str(self.ready.tools),
+            RACK_ROOT=str(self.root),
+            RACK_HOST_DIR=str(host.source),
+            RACK_BASE_DIR=str(self.ready.layout.base),
+            RACK_CPU="0" if host.has_accelerator else "1",
+            **bound,
+            **extra,
+        )
+
+    async def call(self, command: Sequence[str | Path], cwd: Path | None = None, **extra: str) -> int:
+        """Run a program in `cwd`, the root if none is given; its exit status."""
+        return await run_child(command, cwd or self.root, self.environment(**extra), self.out)
+
+
+async def lint(run: Run) -> Counts:
+    assert run.ready.tools is not None
+    ruff = run.ready.tools / "bin" / ("ruff.exe" if os.name == "nt" else "ruff")
+    format_status = await run.call([ruff, "format", "--check", "."])
+    return _one(format_status) + _one(await run.call([ruff, "check", "."]))
+
+
+async def types(run: Run) -> Counts:
+    # The pack imports relatively, up to its root; mypy can only follow that when the root is a package with a
+    # name, whatever the checkout's folder is called. pyproject.toml names the files through this link.
+    link = run.ready.layout.rack / "types" / "lora_rack"
+    link_folder(link, run.root)
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as answer:
+        status = await replace(run, out=answer).call([run.ready.host.python, "-m", "mypy"])
+        answer.seek(0)
+        run.say(answer.read().replace(f"{run.ready.layout.shown(link)}{os.sep}", "").rstrip())
+    assert run.ready.tools is not None
+    return _one(status) + _one(await run.call(type_check_command(run.ready.layout, run.ready.tools)))
+
+
+def _one(status: int) -> Counts:
+    return Counts(passed=1) if status == 0 else Counts(failed=1)
+
+
+async def unit(run: Run) -> Counts:
+    return await _pytest(run, "unit", run.root)
+
+
+async def host(run: Run) -> Counts:
+    # Not from the root: there the pack's folder `nodes` would be found before the host's own nodes.py.
+    return await _pytest(run, "host", run.root / "tests" / "host")
+
+
+async def api(run: Run) -> Counts:
+    return await _pytest(run, "api", run.root)
+
+
+async def browser(run: Run) -> Counts:
+    if is_left_out():
+        run.say("RACK_NO_BROWSER=1: no browser is driven")
+        return Counts(skipped=1)
+    if isinstance(run.browser, StepFailed):
+        run.say(describe("chromium", run.browser, run.ready.layout))
+        return Counts(failed=1)
+    return await _pytest(run, "browser", run.root, RACK_CHROMIUM=str(run.browser))
+
+
+async def _pytest(run: Run, ring: str, cwd: Path, **extra: str) -> Counts:
+    """Run one folder of tests; counts come from its JUnit report, so a crash without one is a failure."""
+    folder = run.root / "tests" / ring
+    if not any(folder.rglob("test_*.py")):
+        run.say(f"tests/{ring} has no tests")
+        return Counts(failed=1)
+    report = run.ready.layout.logs / f"tests-{ring}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    report.unlink(missing_ok=True)
+    command: list[str | Path] = [run.ready.host.python, "-m", "pytest", folder, f"--junitxml={report}"]
+    # A cache of each ring's own: two that end together would write over what the other one has failed.
+    command += ["-o", f"cache_dir={run.ready.layout.rack / 'pytest_cache' / ring}"]
+    command += run.pytest_arguments
+    if cwd != run.root:
+        # The paths in pyproject's addopts are meant from the root.
+        command += ["-o", "addopts=", f"--confcutdir={run.root / 'tests'}"]
+    status = await run.call(command, cwd, **extra)
+    counts = read_report(report)
+    if status == NO_TESTS_COLLECTED and run.pytest_arguments:
+        run.say("(no test of this ring is meant by the pytest arguments)")
+    elif status != 0 and counts.failed == 0:
+        counts += Counts(failed=1)
+    return counts
+
+
+def read_report(report: Path) -> Counts:
+    """The counts of a JUnit file; errors count as failed. No file means nothing was counted."""
+    if not report.exists():
+        return Counts()
+    total = failed = skipped = 0
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        total += int(suite.get("tests", 0))
+        failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped += int(suite.get("skipped", 0))
+    return Counts(total - failed - skipped, failed, skipped)
