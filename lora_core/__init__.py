@@ -2,6 +2,7 @@
 
 Every folder answers one question, and imports only from those before it in LAYERS:
 
+- `untrusted`: what may a text from outside be? The one reader of JSON.
 - `adapters`: what does a layer of a LoRA do to a weight? One file a formula.
 - `reading`: what is in a file?
 - `key_maps`: which weight does a layer mean, in which family of models?
@@ -19,6 +20,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 LAYERS = (
     "errors",
     "cache",
+    "untrusted",
     "adapters",
     "reading",
     "key_maps",

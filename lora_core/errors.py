@@ -4,6 +4,7 @@
     ├── FileError              a LoRA file that cannot be used: names the file, the key, the way out
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
+    ├── BadJson                a text from outside that is no JSON, or is beyond what is read of one
     ├── BadText                line, column, what was found and what was expected
     │   ├── BadStackText       the text of a stack
     │   └── BadSweepText       the values or the axes of a sweep
@@ -34,6 +35,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+_LONGEST = 300  # characters of a key that an error shows
+
 
 class RackError(Exception):
     """Base of all errors of this package. Its text is meant for the person at the graph."""
@@ -47,8 +50,13 @@ class FileError(RackError):
         self.key = key
         self.problem = problem
         self.remedy = remedy
-        where = f"{self.path}, key {key!r}" if key is not None else str(self.path)
+        where = f"{self.path}, key {_short(key)!r}" if key is not None else str(self.path)
         super().__init__(f"{where}: {problem}. {remedy}")
+
+
+def _short(key: str) -> str:
+    """A key of a file from outside, which may be as long as the file."""
+    return key if len(key) <= _LONGEST else f"{key[:_LONGEST]}…"
 
 
 class BrokenFile(FileError):
@@ -57,6 +65,18 @@ class BrokenFile(FileError):
 
 class NotALora(FileError):
     """The file is sound but holds no LoRA."""
+
+
+class BadJson(RackError):
+    """What is given as JSON is none, or is larger or deeper than any that is read.
+
+    `problem` is a predicate ("is not JSON (…)") for who knows what the text is; `key` is one it has twice.
+    """
+
+    def __init__(self, problem: str, key: str | None = None) -> None:
+        self.problem = problem
+        self.key = key
+        super().__init__(f"the text {problem}")
 
 
 class BadText(RackError):

@@ -20,10 +20,12 @@ from .loha import LoHa
 from .lokr import LoKr
 from .low_rank import LowRank, LowRankRun, join
 from .padded import MAX_DIMENSIONS, Padded
-from .roles import BadTensors, Roles
+from .roles import LEAST_AXES, MOST_AXES, BadTensors, Roles
 
 __all__ = [
+    "LEAST_AXES",
     "MAX_DIMENSIONS",
+    "MOST_AXES",
     "Adapter",
     "BadTensors",
     "Difference",

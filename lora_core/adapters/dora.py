@@ -33,6 +33,9 @@ class _Decorated:
     inner: Inner
     magnitude: Tensor
 
+    def _fits_axis(self, shape: tuple[int, ...], axis: int) -> bool:
+        return self.inner.fits(shape) and self.magnitude.numel() == shape[axis]
+
     @property
     def kind(self) -> str:
         return f"DoRA on {self.inner.kind}"
@@ -58,7 +61,7 @@ class DoRA(_Decorated):
     on_input: bool
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return self.inner.fits(shape) and self.magnitude.numel() == shape[int(self.on_input)]
+        return len(shape) >= 2 and self._fits_axis(shape, int(self.on_input))
 
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
@@ -82,7 +85,7 @@ class PeftDoRA(_Decorated):
     unlike_host: ClassVar[str] = "ComfyUI does not read the magnitudes and would apply a plain LoRA"
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return self.inner.fits(shape) and self.magnitude.numel() == shape[0]
+        return len(shape) >= 2 and self._fits_axis(shape, 0)
 
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .change import Reorder, add_product, to_weight
-from .roles import Roles, has_all, matrix_shape, read_scale, require, used
+from .roles import Roles, has_all, matrix_shape, read_scale, require, times_core, used
 
 _ROLES = ("glora_a1", "glora_a2", "glora_b1", "glora_b2")
 
@@ -83,7 +83,7 @@ def from_roles(tensors: Roles) -> tuple[GLoRA, set[str]] | None:
     if "glora_bm" in tensors:
         core, down = tensors["glora_bm"], b2
         require(core.ndim >= 3 and core.shape[:2] == (b1.shape[1], down.shape[0]), tensors, "glora_bm")
-        product = torch.einsum("mn...,ni->mi...", core.float(), down.float())
+        product = times_core(core, down, "glora_bm")
         b2 = product.reshape(product.shape[0], math.prod(product.shape[1:]))
         roles.add("glora_bm")
     return GLoRA(a1, a2, b1, b2, scale), roles

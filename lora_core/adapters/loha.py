@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .change import Reorder, add_change, to_weight
-from .roles import Roles, has_all, matrix_shape, read_scale, require, used
+from .roles import Roles, has_all, matrix_shape, read_scale, require, times_core, used
 
 _PLAIN = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
 _CORES = ("hada_t1", "hada_t2")
@@ -80,5 +80,5 @@ def _tucker_half(tensors: Roles, number: str) -> tuple[Tensor, Tensor]:
     core, a, b = (tensors[name] for name in names)
     fits = core.ndim >= 3 and a.ndim == b.ndim == 2
     require(fits and core.shape[:2] == (a.shape[0], b.shape[0]), tensors, *names)
-    product = torch.einsum("ij...,jr->ir...", core.float(), b.float())
+    product = times_core(core, b, names[0])
     return a.T.contiguous(), product.reshape(product.shape[0], math.prod(product.shape[1:]))

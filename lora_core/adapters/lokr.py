@@ -15,7 +15,17 @@ import torch
 from torch import Tensor
 
 from .change import Reorder, add_change, blockwise
-from .roles import BadTensors, Roles, has_all, matrix_shape, read_number, read_scale, require, used
+from .roles import (
+    BadTensors,
+    Roles,
+    has_all,
+    matrix_shape,
+    read_number,
+    read_scale,
+    require,
+    times_core,
+    used,
+)
 
 _ROLES = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")
 
@@ -107,5 +117,5 @@ def _core_half(tensors: Roles) -> tuple[Tensor, Tensor]:
     core, a, b = (tensors[name] for name in names)
     fits = core.ndim >= 3 and a.ndim == b.ndim == 2
     require(fits and core.shape[:2] == (a.shape[0], b.shape[0]), tensors, *names)
-    product = torch.einsum("ij...,jr->ir...", core.float(), b.float())
+    product = times_core(core, b, names[0])
     return a.T.contiguous(), product.reshape(product.shape[0], math.prod(product.shape[1:]))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from .change import Reorder, add_product, to_weight
-from .roles import BadTensors, Roles, has_all, matrix_shape, read_scale, require, used
+from .roles import BadTensors, Roles, has_all, matrix_shape, read_scale, require, times_core, used
 from .scratch import scratch
 
 
@@ -153,14 +153,11 @@ def from_roles(tensors: Roles) -> tuple[LowRank, set[str]] | None:
 
 
 def _with_core(tensors: Roles) -> Tensor:
-    """`down` (rank, in, 1, 1) times the core `mid` (up's rank, rank, *kernel): (up's rank, in, *kernel).
-
-    In float32: the product of two half-precision factors is no half-precision number.
-    """
+    """`down` (rank, in, 1, 1) times the core `mid` (up's rank, rank, *kernel): (up's rank, in, *kernel)."""
     up, down, mid = tensors["up"], tensors["down"], tensors["mid"]
     fits = mid.ndim >= 3 and mid.shape[1] == down.shape[0] and mid.shape[0] == math.prod(up.shape[1:])
     require(fits and math.prod(down.shape[2:]) == 1, tensors, "mid", "up", "down")
-    return torch.einsum("mn...,ni->mi...", mid.float(), down.flatten(1).float())
+    return times_core(mid, down.flatten(1), "mid")
 
 
 def _embedding(tensors: Roles) -> tuple[LowRank, set[str]]:

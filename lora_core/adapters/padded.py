@@ -13,9 +13,9 @@ from torch import Tensor
 
 from .change import Reorder
 from .low_rank import LowRank
-from .roles import BadTensors, Roles, matrix_shape
+from .roles import MOST_AXES, BadTensors, Roles, matrix_shape
 
-MAX_DIMENSIONS = 5  # of a weight: a convolution over a volume
+MAX_DIMENSIONS = MOST_AXES
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,18 @@ from torch import Tensor
 
 Roles = Mapping[str, Tensor]
 
+# Role → how many dimensions its tensor has at least; what is not here has one. Those of SCALES may have none.
+LEAST_AXES: Mapping[str, int] = {
+    **dict.fromkeys(("up", "down", "embedding_a", "embedding_b"), 2),
+    **dict.fromkeys(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"), 2),
+    **dict.fromkeys(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b"), 2),
+    **dict.fromkeys(("glora_a1", "glora_a2", "glora_b1", "glora_b2"), 2),
+    **dict.fromkeys(("mid", "hada_t1", "hada_t2", "lokr_t2", "glora_bm", "oft_blocks"), 3),
+    **dict.fromkeys(("alpha", "scale", "on_input"), 0),
+}
+MOST_AXES = 5  # of a factor: a convolution over a volume
+_MOST_PRODUCT = 2**25  # numbers of a core times a factor; the largest known have 6 million
+
 SCALE_ROLES = frozenset({"alpha", "scale"})
 
 
@@ -40,6 +52,18 @@ def require(condition: bool, tensors: Roles, role: str, *others: str) -> None:
     if not condition:
         shapes = " and ".join(f"{name} {list(tensors[name].shape)}" for name in (role, *others))
         raise BadTensors(role, f"does not fit: {shapes} cannot be factors of one weight")
+
+
+def times_core(core: Tensor, factor: Tensor, role: str) -> Tensor:
+    """A Tucker core (m, n, *kernel) times a factor (n, i): (m, i, *kernel), in float32.
+
+    The product of two half-precision factors is no half-precision number. Raises BadTensors where it would be
+    out of all proportion: two thin factors of a file may stand for more numbers than there is memory.
+    """
+    size = core.shape[0] * factor.shape[1] * math.prod(core.shape[2:])
+    if size > _MOST_PRODUCT:
+        raise BadTensors(role, f"makes a factor of {size} numbers, at most {_MOST_PRODUCT} are made")
+    return torch.einsum("mn...,ni->mi...", core.float(), factor.float())
 
 
 def read_number(tensors: Roles, role: str) -> float:

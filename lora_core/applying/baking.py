@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..adapters import Padded
 from ..blocks import BlockWeights, Weight, within
-from ..errors import RackError
+from ..errors import BadJson, RackError
 from ..grammar import write
 from ..key_maps import Checkpoint, KeyMap, StoredAt, Target, family_of_file, read_layout
 from ..reading import (
@@ -34,6 +34,7 @@ from ..reading import (
     write_tensor,
 )
 from ..stack import Entry, Stack
+from ..untrusted import read_json
 from .matching import Match, match
 from .model_blocks import blocks_in, require_blocks
 from .patch import ForeignStep, Step, fuse
@@ -258,8 +259,8 @@ def rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
 def baked(metadata: Mapping[str, str]) -> list[Any]:
     """The records of bakes in a checkpoint's metadata, oldest first; none where they cannot be read."""
     try:
-        records = json.loads(metadata.get(BAKED, "[]"))
-    except (ValueError, RecursionError):
+        records = read_json(metadata.get(BAKED, "[]"))
+    except BadJson:
         return []
     return records if isinstance(records, list) else []
 

@@ -105,6 +105,6 @@ def _misfit(
     for adapter in adapters:
         # A slice cannot grow: the host keeps the weight around it.
         is_slice = isinstance(adapter, Padded) and target.offset is not None
-        if shape is not None and (is_slice or not adapter.fits(shape)):
+        if shape is not None and (is_slice or not shape or not adapter.fits(shape)):
             return Misfit(layer, adapter.kind, adapter.change_shape, shape)
     return None

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..convert import convert
-from ..errors import BadWorkflow
+from ..errors import BadJson, BadWorkflow
 from ..reading import refuse_existing, replacing
+from ..untrusted import MAX_WORKFLOW_BYTES, read_json, read_text
 from .output import add_json_option, print_json
 
 
@@ -50,10 +51,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(read_text(path, MAX_WORKFLOW_BYTES), MAX_WORKFLOW_BYTES, lenient=True)
     except OSError as error:
         raise BadWorkflow(
             f"{path}: cannot be read ({error.strerror}). Name a workflow's .json file"
         ) from None
-    except (ValueError, RecursionError) as error:
-        raise BadWorkflow(f"{path}: is no JSON: {error}. Save the workflow from ComfyUI again") from None
+    except BadJson as error:
+        raise BadWorkflow(f"{path}: {error.problem}. Save the workflow from ComfyUI again") from None

@@ -28,6 +28,7 @@ _KINDS = {
     "set_weight": "full difference",
 }
 NO_PROBLEM = '"problem": ""'  # in the JSON of a file that could be read
+_LONGEST_ALIAS = 255  # letters; an alias is a file's name
 _RANK_ROLES = ("down", "hada_w1_b", "lokr_w1_b", "lokr_w2_b")
 
 
@@ -104,7 +105,7 @@ def _frozen(value: Any) -> Any:
 
 def _alias(metadata: Mapping[str, str]) -> str:
     alias = metadata.get("ss_output_name", "").strip()
-    return "" if alias == "None" else alias
+    return "" if alias == "None" or len(alias) > _LONGEST_ALIAS else alias
 
 
 def _groups(grouped: Grouped) -> Iterable[Mapping[str, str]]:

@@ -295,7 +295,7 @@ def _content_text(size: int, mtime_ns: int) -> str:
 def _decoded(text: str) -> FileFacts | None:
     try:
         return from_json(json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -110,7 +110,7 @@ def _page(model_id: Any, version_id: Any) -> str:
 def _link(links: Any) -> str:
     """A page on Civitai among links, with its ids read and written anew."""
     for link in items(links):
-        pattern = r"https://civitai\.com/models/(\d+)(?:/[^?]*)?(?:\?modelVersionId=(\d+))?"
+        pattern = r"https://civitai\.com/models/(\d{1,16})(?:/[^?]*)?(?:\?modelVersionId=(\d{1,16}))?"
         if isinstance(link, str) and (found := re.fullmatch(pattern, link)):
             return _page(int(found[1]), int(found[2]) if found[2] else None)
     return ""

@@ -7,19 +7,21 @@ Every tool has its own file: A1111 `name.json`, LoRA Manager `name.metadata.json
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import BadJson
 from ..reading import clean_hash
+from ..untrusted import read_json, read_text
 from .listing import Listing, Probe
 from .sidecar_values import Model, hashes_of, mapping, model_of, number, pair, split_words, text_of
 
-_MAX_BYTES = 2**25  # Civitai's answers with a hundred pictures have a few hundred KiB
 _FREQUENT = 20
+_MOST_LETTERS = 200_000  # about one LoRA, which every page of a list may hold; the longest notes have 20,000
+_MOST_PROBLEMS = 8
 
 _ENDINGS = {
     "a1111": ".json",
@@ -112,7 +114,7 @@ class _Beside:
     def about(self, preview: str) -> About:
         models = self.models
         tips = self._usage_tips()
-        return About(
+        found = About(
             trigger_words=self.trigger_words(),
             negative_words=tuple(split_words(self._a1111.get("negative text"))),
             # A1111 writes 0 for "not set".
@@ -128,6 +130,11 @@ class _Beside:
             frequent_tags=_frequent_tags(self._metadata),
             problems=tuple(self._problems),
         )
+        letters = sum(map(len, _texts_of(found)))
+        if letters <= _MOST_LETTERS:
+            return found
+        problem = f"the files beside it say {letters} letters about it, at most {_MOST_LETTERS} are kept"
+        return About(preview=preview, problems=(*found.problems[:_MOST_PROBLEMS], problem))
 
     def _read_models(self) -> Iterator[Model]:
         """What a publisher's site says, through each tool that stores its answer."""
@@ -195,8 +202,8 @@ class _Beside:
         if not isinstance(tips, str) or not tips.strip():
             return mapping(tips)
         try:
-            return mapping(json.loads(tips))
-        except (ValueError, RecursionError) as error:
+            return mapping(read_json(tips))
+        except BadJson as error:
             name = self._stem + _ENDINGS["manager"]
             self._problems.append(f"{name}: its usage_tips are not JSON ({error})")
             return {}
@@ -219,23 +226,22 @@ class _Beside:
         state = self._listing.state(found) if found is not None else None
         if found is None or state is None:
             return ""
-        if state[0] > _MAX_BYTES:
-            self._problems.append(f"{found}: has {state[0]} bytes, at most {_MAX_BYTES} are read")
-            return ""
         try:
-            return (self._listing.folder / found).read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            self._problems.append(f"{found}: cannot be read ({error})")
-            return ""
+            return read_text(self._listing.folder / found).strip()
+        except OSError as error:
+            self._problems.append(f"{found}: cannot be read ({error.strerror})")
+        except BadJson as error:
+            self._problems.append(f"{found}: {error.problem}")
+        return ""
 
     def _json(self, name: str) -> Mapping[str, Any]:
         text = self._text(name)
         if not text:
             return {}
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            self._problems.append(f"{name}: is not JSON ({error})")
+            value = read_json(text)
+        except BadJson as error:
+            self._problems.append(f"{name}: {error.problem}")
             return {}
         if not isinstance(value, dict):
             self._problems.append(f"{name}: is no JSON object")
@@ -248,6 +254,12 @@ def _stated(**values: Any) -> dict[str, str]:
     return {kind: found for kind, value in values.items() if (found := clean_hash(value))}
 
 
+def _texts_of(about: About) -> Iterator[str]:
+    for value in vars(about).values():
+        yield from (value,) if isinstance(value, str) else ()
+        yield from (part for part in value if isinstance(part, str)) if isinstance(value, tuple) else ()
+
+
 def _range(tips: Mapping[str, Any]) -> tuple[float, float] | None:
     low, high = number(tips.get("strength_min")), number(tips.get("strength_max"))
     if low is not None and high is not None and low <= high:
@@ -258,8 +270,8 @@ def _range(tips: Mapping[str, Any]) -> tuple[float, float] | None:
 def _frequent_tags(metadata: Mapping[str, str]) -> tuple[str, ...]:
     """From kohya's {folder of training pictures: {tag: how often}}."""
     try:
-        folders = mapping(json.loads(metadata.get("ss_tag_frequency", "{}")))
-    except (ValueError, RecursionError):
+        folders = mapping(read_json(metadata.get("ss_tag_frequency", "{}")))
+    except BadJson:
         return ()
     counts = Counter[str]()
     for tags in folders.values():

@@ -7,8 +7,6 @@ that a trainer overwrites in place takes the whole host down (docs/decisions/000
 
 from __future__ import annotations
 
-import json
-import math
 import pickle
 import struct
 from collections.abc import Iterator, Mapping
@@ -20,10 +18,13 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-from ..errors import BrokenFile, NotALora
+from ..errors import BadJson, BrokenFile, NotALora
+from ..untrusted import read_json, shown
 from .peft_config import CONFIG_NAME
 
 MAX_HEADER_BYTES = 100_000_000  # the safetensors library's own limit
+MAX_KEY = 1_000  # letters of a tensor's key; the longest known have 200
+_MOST_AXES = 64  # of a tensor in torch
 
 # Names of the safetensors format (its README, "Format").
 DTYPES: Mapping[str, torch.dtype] = {
@@ -135,11 +136,11 @@ def read_header(path: Path | str) -> Header:
     stamp = Stamp.of(path)
     raw = _header_bytes(stamp)
     try:
-        parsed = json.loads(raw, object_pairs_hook=_no_duplicates)
-    except _DuplicateKey as error:
-        raise BrokenFile(path, "is in the header twice", _SAVE_AGAIN, key=error.key) from None
-    except (ValueError, RecursionError) as error:
-        raise BrokenFile(path, f"has a header that is not JSON ({error})", _DOWNLOAD_AGAIN) from None
+        parsed = read_json(raw, MAX_HEADER_BYTES)
+    except BadJson as error:
+        if error.key is not None:
+            raise BrokenFile(path, "is in the header twice", _SAVE_AGAIN, key=error.key) from None
+        raise BrokenFile(path, f"has a header that {error.problem}", _DOWNLOAD_AGAIN) from None
     if not isinstance(parsed, dict):
         raise BrokenFile(path, "has a header that is no JSON object", _DOWNLOAD_AGAIN)
     metadata = parsed.pop("__metadata__", {})
@@ -283,38 +284,40 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     return {str(key): tensor.detach().contiguous() for key, tensor in loaded.items()}
 
 
-class _DuplicateKey(Exception):
-    def __init__(self, key: str) -> None:
-        self.key = key
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in entries:
-            raise _DuplicateKey(key)
-        entries[key] = value
-    return entries
-
-
 def _tensor_info(path: Path, key: str, entry: Any) -> TensorInfo:
+    if len(key) > MAX_KEY:
+        raise BrokenFile(path, f"has {len(key)} letters, a key has at most {MAX_KEY}", _SAVE_AGAIN, key=key)
     try:
         name, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
         problem = "has an entry without dtype, shape and two data_offsets"
         raise BrokenFile(path, problem, _SAVE_AGAIN, key=key) from None
     if not isinstance(name, str) or name not in DTYPES:
-        raise BrokenFile(path, f"has the unknown dtype {name!r}", _SAVE_AGAIN, key=key)
+        raise BrokenFile(path, f"has the unknown dtype {shown(name)}", _SAVE_AGAIN, key=key)
+    if len(shape) > _MOST_AXES:
+        problem = f"has {len(shape)} dimensions, a tensor has at most {_MOST_AXES}"
+        raise BrokenFile(path, problem, _SAVE_AGAIN, key=key)
     numbers = (*shape, start, stop)
     if any(not isinstance(n, int) or isinstance(n, bool) or not 0 <= n < 2**63 for n in numbers):
-        problem = f"has a shape {list(shape)} or offsets {[start, stop]} that are no counts"
+        problem = f"has a shape or offsets that are no counts ({', '.join(map(shown, numbers))})"
         raise BrokenFile(path, problem, _SAVE_AGAIN, key=key)
     dtype = DTYPES[name]
-    needed = math.prod(shape) * dtype.itemsize
+    needed = _bytes_of(shape, dtype)
     if stop - start != needed:
-        problem = f"spans {stop - start} bytes; {name} of shape {list(shape)} needs {needed}"
+        told = "more than any file has" if needed is None else needed
+        problem = f"spans {stop - start} bytes; {name} of shape {list(shape)} needs {told}"
         raise BrokenFile(path, problem, _SAVE_AGAIN, key=key)
     return TensorInfo(dtype, shape, start, stop)
+
+
+def _bytes_of(shape: tuple[int, ...], dtype: torch.dtype) -> int | None:
+    """What a tensor takes, or None where torch could not count its places."""
+    places = dtype.itemsize
+    for size in shape:
+        places *= size or 1  # an empty tensor has steps from place to place all the same
+        if places >= 2**63:
+            return None
+    return 0 if 0 in shape else places
 
 
 def _check_layout(stamp: Stamp, tensors: Mapping[str, TensorInfo], data_bytes: int) -> None:

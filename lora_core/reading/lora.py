@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import adapters as formulas
-from ..adapters import Adapter, BadTensors
+from ..adapters import LEAST_AXES, MOST_AXES, Adapter, BadTensors
 from ..errors import BrokenFile, NotALora
 from .files import IS_EMBEDDING, MOVE_EMBEDDING, Stamp, TensorFile
 from .finite import all_finite, is_finite
@@ -75,10 +75,11 @@ class _Reading:
         """Take one spelling of one layer; what no formula takes is left over."""
         roles = {role: self.tensors[key] for role, key in keys.items()}
         try:
-            _check_numbers(roles, self.is_finite)
+            _check_tensors(roles, self.is_finite)
             if scale is not None:
                 roles["scale"] = torch.tensor(scale, dtype=torch.float64)
             found = formulas.find(roles)
+            self._take(name, found, next(iter(keys)))
         except BadTensors as error:
             key = original_key(keys.get(error.role, next(iter(keys.values()))), self.file.tensors)
             raise BrokenFile(self.file.stamp.path, error.problem, _TRAIN_AGAIN, key=key) from None
@@ -87,9 +88,17 @@ class _Reading:
             return
         if "alpha" in roles and "oft_blocks" not in roles and float(roles["alpha"]) == 0:
             self.zero_alphas += 1
-        for layer, adapters in ((name, found.weight), (f"{name}.bias", found.bias)):
+
+    def _take(self, name: str, found: formulas.Layer | None, role: str) -> None:
+        """Add the adapters of a layer. Raises BadTensors for changes of one weight that differ in shape."""
+        for layer, adapters in ((name, found.weight), (f"{name}.bias", found.bias)) if found else ():
+            together = self.layers.get(layer, ()) + adapters
+            shapes = {shape for adapter in together if (shape := adapter.change_shape) is not None}
+            if len(shapes) > 1:
+                told = " and ".join(map(str, sorted(shapes)))
+                raise BadTensors(role, f"stands beside others of its layer that change another shape: {told}")
             if adapters:
-                self.layers[layer] = self.layers.get(layer, ()) + adapters
+                self.layers[layer] = together
 
 
 def read_lora(
@@ -136,9 +145,16 @@ def _bytes_beside(stored: Iterable[Tensor], layers: Mapping[str, Sequence[Adapte
     return sum(size for place, size in beside.items() if place not in known)
 
 
-def _check_numbers(roles: Mapping[str, Tensor], known_finite: bool) -> None:
-    """Raises BadTensors for a tensor that is empty, no number at all, or not finite throughout."""
+def _check_tensors(roles: Mapping[str, Tensor], known_finite: bool) -> None:
+    """The one door to every formula. Raises BadTensors for a tensor that is empty, has too few or too many
+    dimensions for its role, is no number at all, or not finite throughout.
+    """
     for role, tensor in roles.items():
+        if not LEAST_AXES.get(role, 1) <= tensor.ndim <= MOST_AXES:
+            least = LEAST_AXES.get(role, 1)
+            told = f"{role!r} has {least} to {MOST_AXES}"
+            problem = f"has {tensor.ndim} dimensions, such cannot be factors of one weight: {told}"
+            raise BadTensors(role, problem)
         if not tensor.numel():
             raise BadTensors(role, f"is empty, of shape {list(tensor.shape)}")
         if not tensor.is_floating_point():
@@ -146,6 +162,8 @@ def _check_numbers(roles: Mapping[str, Tensor], known_finite: bool) -> None:
                 raise BadTensors(role, f"holds {tensor.dtype} where floating-point numbers belong")
         elif not known_finite and not is_finite(tensor):
             raise BadTensors(role, "holds NaN or infinity")
+        elif tensor.dtype is torch.float64 and not is_finite(tensor.float()):
+            raise BadTensors(role, "holds a number beyond float32, in which formulas are computed")
 
 
 def _lacks_scale(keys: Collection[str]) -> bool:

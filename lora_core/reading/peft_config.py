@@ -6,15 +6,17 @@ the host takes it for always.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import BrokenFile
+from ..errors import BadJson, BrokenFile
+from ..untrusted import read_json, read_text, shown
+from .peft_patterns import BadPattern, Patterns
 
 CONFIG_NAME = "adapter_config.json"
 METADATA_KEY = "lora_adapter_metadata"  # diffusers, one JSON object for all components
@@ -22,6 +24,8 @@ METADATA_KEY = "lora_adapter_metadata"  # diffusers, one JSON object for all com
 _BEFORE_THE_MODEL = re.compile(
     r"^(?:base_model\.model\.|diffusion_model\.|transformer\.|unet\.|text_encoder(?:_\d)?\.)+"
 )
+_MOST_COMPONENTS = 32  # of a pipeline; those known have five
+_MOST_ALPHA = 3e38  # formulas are computed in float32
 _REMEDY = "Correct it, or take it away to use the LoRA at its plain scale"
 
 
@@ -29,6 +33,7 @@ _REMEDY = "Correct it, or take it away to use the LoRA at its plain scale"
 class PeftConfig:
     """One adapter's scales. `component` is the part of a pipeline it is for ("transformer"), or empty."""
 
+    path: Path  # of the file the config is in
     source: str
     component: str
     rank: int
@@ -49,17 +54,49 @@ class PeftConfig:
         if self.targets is None:
             return True
         if isinstance(self.targets, str):
-            return _matches(self.targets, layer)
-        return any(f".{layer}".endswith(f".{target}") for target in self.targets)
+            return self._first(self._target_pattern, layer) is not None
+        names = layer.split(".")
+        return any(".".join(names[start:]) in self._target_names for start in range(len(names)))
 
     def rank_of(self, layer: str) -> int:
         """The rank the config gives a layer."""
-        return self.ranks.get(_pattern(self.ranks, layer) or "", self.rank)
+        return self.ranks.get(self._first(self._rank_patterns, layer) or "", self.rank)
 
     def scale_of(self, layer: str) -> float:
         """alpha / rank, or alpha / √rank of a rank-stabilised one (PEFT tuners/lora/layer.py)."""
-        alpha, rank = self.alphas.get(_pattern(self.alphas, layer) or "", self.alpha), self.rank_of(layer)
+        pattern, rank = self._first(self._alpha_patterns, layer), self.rank_of(layer)
+        alpha = self.alphas.get(pattern or "", self.alpha)
         return alpha / (math.sqrt(rank) if self.is_rank_stabilised else rank)
+
+    def check(self) -> PeftConfig:
+        """Raises BadPattern for a pattern that is not read here."""
+        _ = self._rank_patterns, self._alpha_patterns, self._target_pattern
+        return self
+
+    @cached_property
+    def _rank_patterns(self) -> Patterns:
+        return Patterns(self.ranks)
+
+    @cached_property
+    def _alpha_patterns(self) -> Patterns:
+        return Patterns(self.alphas)
+
+    @cached_property
+    def _target_pattern(self) -> Patterns:
+        return Patterns([self.targets] if isinstance(self.targets, str) else [])
+
+    @cached_property
+    def _target_names(self) -> frozenset[str]:
+        return frozenset(self.targets or ())
+
+    def _first(self, patterns: Patterns, layer: str) -> str | None:
+        """The first pattern the path of a layer ends in. One that begins with ^ means the path in the model,
+        which a file's keys have behind the names of PEFT's wrappers and of the part of a pipeline.
+        """
+        try:
+            return patterns.first_at(layer, _BEFORE_THE_MODEL.sub("", layer))
+        except BadPattern as error:
+            raise BrokenFile(self.path, str(error), _REMEDY) from None
 
 
 def read_configs(path: Path, metadata: Mapping[str, str]) -> tuple[PeftConfig, ...]:
@@ -69,19 +106,24 @@ def read_configs(path: Path, metadata: Mapping[str, str]) -> tuple[PeftConfig, .
     """
     if METADATA_KEY in metadata:
         parsed = _parse(path, metadata[METADATA_KEY], METADATA_KEY)
-        source = "its own metadata"
+        source, components = "its own metadata", _by_component(parsed)
+        if len(components) > _MOST_COMPONENTS:
+            problem = f"is about {len(components)} parts of a pipeline, at most {_MOST_COMPONENTS} are read"
+            raise BrokenFile(path, problem, _REMEDY, key=METADATA_KEY)
         return tuple(
             config
-            for component, values in _by_component(parsed).items()
+            for component, values in components.items()
             if (config := _config(path, values, component, source)) is not None
         )
     beside = path.with_name(CONFIG_NAME)
     if not beside.is_file():
         return ()
     try:
-        text = beside.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BrokenFile(beside, f"cannot be read ({error})", _REMEDY) from None
+        text = read_text(beside)
+    except OSError as error:
+        raise BrokenFile(beside, f"cannot be read ({error.strerror})", _REMEDY) from None
+    except BadJson as error:
+        raise BrokenFile(beside, error.problem, _REMEDY) from None
     config = _config(beside, _parse(beside, text, None), "", f"{CONFIG_NAME} beside it")
     return () if config is None else (config,)
 
@@ -109,9 +151,9 @@ def _by_component(parsed: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _parse(path: Path, text: str, key: str | None) -> dict[str, Any]:
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BrokenFile(path, f"is not JSON ({error})", _REMEDY, key=key) from None
+        parsed = read_json(text)
+    except BadJson as error:
+        raise BrokenFile(path, error.problem, _REMEDY, key=key) from None
     if not isinstance(parsed, dict):
         raise BrokenFile(path, "is no JSON object", _REMEDY, key=key)
     return parsed
@@ -125,6 +167,7 @@ def _config(path: Path, values: Mapping[str, Any], component: str, source: str) 
     ranks, alphas = values.get("rank_pattern") or {}, values.get("alpha_pattern") or {}
     try:
         config = PeftConfig(
+            path,
             source,
             component,
             int(values["r"]),
@@ -133,23 +176,21 @@ def _config(path: Path, values: Mapping[str, Any], component: str, source: str) 
             {str(k): float(v) for k, v in alphas.items()},
             _flag(values.get("use_rslora")),
             _targets(values.get("target_modules")),
-        )
-        whole = [config.targets] if isinstance(config.targets, str) else []
-        for pattern in (*config.ranks, *config.alphas, *whole):
-            re.compile(pattern)
-    except (TypeError, ValueError, OverflowError, AttributeError, re.error) as error:
+        ).check()
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise BrokenFile(
             path, f"has a rank, alpha, pattern or flag that is none ({error})", _REMEDY
         ) from None
     numbers = (config.alpha, *config.alphas.values())
-    if min((config.rank, *config.ranks.values())) < 1 or not all(map(math.isfinite, numbers)):
+    are_numbers = all(abs(number) <= _MOST_ALPHA for number in numbers)
+    if min((config.rank, *config.ranks.values())) < 1 or not are_numbers:
         raise BrokenFile(path, "has a rank below 1 or an alpha that is no number", _REMEDY)
     return config
 
 
 def _flag(value: Any) -> bool:
     if value is not None and not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
+        raise TypeError(f"{shown(value)} is neither true nor false")
     return bool(value)
 
 
@@ -157,16 +198,3 @@ def _targets(value: Any) -> tuple[str, ...] | str | None:
     if isinstance(value, str):
         return None if value == "all-linear" else value
     return tuple(map(str, value)) if value else None
-
-
-def _pattern(patterns: Iterable[str], layer: str) -> str | None:
-    """The first pattern a layer's path ends in (PEFT utils/other.py `get_pattern_key`)."""
-    return next((pattern for pattern in patterns if _matches(pattern, layer)), None)
-
-
-def _matches(pattern: str, layer: str) -> bool:
-    """Whether a layer's path ends in a pattern. One that begins with ^ means the path in the model, which a
-    file's keys have behind the names of PEFT's wrappers and of the part of a pipeline.
-    """
-    paths = (layer, _BEFORE_THE_MODEL.sub("", layer))
-    return any(re.match(rf"(.*\.)?({pattern})$", path) for path in paths)

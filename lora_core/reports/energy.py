@@ -1,7 +1,7 @@
 """Where in a model a LoRA works: the energy of its change, ‖ΔW‖², by block and element.
 
-Of plain low-rank layers it follows from the factors, ‖U·D‖² = tr((UᵀU)(DDᵀ)), and of Kronecker products from
-their halves; a change that depends on the weight takes the model. All at strength 1, scales included.
+A change that depends on the weight takes the model. All at strength 1, scales included; change_energy.py
+says how one weight's is found.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from math import prod, sqrt
+from math import isfinite, sqrt
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from ..adapters import Adapter, Difference, LoKr, LowRank
 from ..blocks import ModelBlocks, Place, blocks_of_model, blocks_without_model
+from ..errors import BrokenFile
 from ..key_maps import Family as Known
 from ..key_maps import FileFamily, Target, is_text_encoder, likely_key, unet_version
 from ..reading import Lora
+from .change_energy import BEYOND_NUMBERS, change_energy, energy
+
+_REMEDY = "Train or save the LoRA again"
 
 Weights = Callable[[Target], "Tensor | None"]
 """The weight of a target, or the slice of it, in any float dtype; None where it cannot be seen."""
@@ -164,18 +166,21 @@ def _measure(
         seen.update(item.layers)
         adapters = [adapter for layer in item.layers for adapter in lora.layers[layer]]
         weight = weights(item.target) if weights is not None else None
-        change = change_energy(adapters, weight, item.target)
+        try:
+            change = change_energy(adapters, weight, item.target.function)
+        except OverflowError as error:
+            raise BrokenFile(lora.stamp.path, str(error), _REMEDY, key=item.layers[0]) from None
         if change is None:
             needs_weight.update(adapter.kind for adapter in adapters if adapter.needs_weight)
             continue
         into = sums.setdefault(item.place, _Sum())
         into.layers += len(item.layers)
         into.change += change
-        if weight is None:
-            into.has_weight = False
-        else:
-            into.weight += _energy(weight)
+        into.weight += 0.0 if weight is None else energy(weight)
+        into.has_weight = into.has_weight and weight is not None and isfinite(into.weight)
     whole = sum(found.change for found in sums.values())
+    if not isfinite(whole):
+        raise BrokenFile(lora.stamp.path, BEYOND_NUMBERS, _REMEDY)
     parts = tuple(_part(place, found, whole) for place, found in sums.items())
     unmatched = sum(layer not in seen for layer in lora.layers)
     return Spectrum(family, parts, has_model, dict(needs_weight), unmatched)
@@ -185,59 +190,6 @@ def _part(place: Place, found: _Sum, whole: float) -> Energy:
     share = found.change / whole if whole else 0.0
     weight = found.weight if found.has_weight else None
     return Energy(place.block, place.element, found.layers, found.change, share, weight)
-
-
-def change_energy(
-    adapters: Sequence[Adapter], weight: Tensor | None = None, target: Target | None = None
-) -> float | None:
-    """‖ΔW‖² of the adapters of one weight at strength 1, or None where it depends on a weight not given."""
-    if weight is None and any(adapter.needs_weight for adapter in adapters):
-        return None
-    if len(adapters) == 1 and (known := _from_factors(adapters[0])) is not None:
-        return known
-    if weight is None:
-        shapes = {adapter.change_shape for adapter in adapters}
-        assert len(shapes) == 1, "additive changes of one weight have its shape"
-        shape = shapes.pop()
-        assert shape is not None, "an additive change knows its shape"
-        weight = torch.zeros(shape)
-    reorder = target.function if target is not None else None
-    before = weight.to(torch.float32, copy=True)
-    after = before.clone()
-    for adapter in adapters:
-        after = adapter.apply(after, 1.0, torch.float32, reorder)
-    if after.shape != before.shape:
-        # Grown with zeros: what was not there before is all change.
-        after[tuple(slice(size) for size in before.shape)] -= before
-        return _energy(after)
-    return _energy(after.sub_(before))
-
-
-def _from_factors(adapter: Adapter) -> float | None:
-    if isinstance(adapter, LowRank):
-        return adapter.scale**2 * _product_energy(adapter.up.flatten(1), adapter.down.flatten(1))
-    if isinstance(adapter, LoKr):
-        halves = ((adapter.left, adapter.left_b), (adapter.right, adapter.right_b))
-        energies = [_energy(a) if b is None else _product_energy(a, b) for a, b in halves]
-        return adapter.scale**2 * prod(energies)
-    if isinstance(adapter, Difference):
-        return adapter.scale**2 * _energy(adapter.difference)
-    return None
-
-
-def _product_energy(up: Tensor, down: Tensor) -> float:
-    """‖up @ down‖² = Σ (upᵀup) ∘ (down·downᵀ), in numbers of rank², not of the weight."""
-    up, down = up.float(), down.float()
-    if up.shape[1] >= min(up.shape[0], down.shape[1]):
-        return _energy(torch.mm(up, down))
-    inner = torch.mm(up.T, up).double().mul_(torch.mm(down, down.T).double())
-    return max(float(inner.sum()), 0.0)  # rounding may leave a product of nothing below 0
-
-
-def _energy(tensor: Tensor) -> float:
-    """The sum of squares, in double precision a row at a time."""
-    rows: Tensor = torch.linalg.vector_norm(tensor.float().reshape(tensor.shape[0] or 1, -1), dim=1)
-    return float(rows.double().square().sum())
 
 
 def _together(parts: Iterable[Energy], key: Callable[[Energy], tuple[str, str]]) -> tuple[Energy, ...]:

@@ -22,7 +22,8 @@ from lora_core.key_maps.key_map import Target
 from lora_core.key_maps.reverse import likely_key
 from lora_core.reading.files import Stamp
 from lora_core.reading.lora import Lora
-from lora_core.reports.energy import Side, change_energy, measure_alone, measure_on
+from lora_core.reports.change_energy import change_energy
+from lora_core.reports.energy import Side, measure_alone, measure_on
 
 
 def _rand(*shape: int, seed: int = 0) -> Tensor:

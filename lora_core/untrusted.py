@@ -1,0 +1,134 @@
+"""The one door for JSON and texts from outside: headers, sidecars, configs, requests, pictures, workflows.
+
+Python's own reader has limits that depend on its version and build, raises three kinds of error for what is
+beyond them, and takes the last of two equal keys for the only one. Here they are the same everywhere, and
+what is refused is a BadJson.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import reprlib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .errors import BadJson
+
+MAX_BYTES = 2**25  # of a text beside a file or in a request; Civitai's longest answers have some hundred KiB
+MAX_WORKFLOW_BYTES = 2**24  # the largest known have 3 MiB
+MAX_DEPTH = 100  # objects and lists inside one another; the deepest known workflows have 20
+MAX_DIGITS = 40  # of a whole number; the largest seed has 20, and no float has more than 309
+MAX_VALUES = 1_000_000  # numbers, texts, objects and lists in one document: memory of some 100 MiB
+
+_TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_SHOWN = 60
+
+
+def read_json(source: str | bytes, max_bytes: int = MAX_BYTES, lenient: bool = False) -> Any:
+    """The value of a JSON document, as Python's own reader gives it.
+
+    A document in bytes is UTF-8, with or without a byte order mark. `lenient` reads NaN and Infinity, which
+    ComfyUI writes into pictures, as null; they are refused otherwise. Raises BadJson.
+    """
+    if len(source) > max_bytes:
+        raise BadJson(f"has {len(source)} bytes, at most {max_bytes} are read")
+    text = source if isinstance(source, str) else _decoded(source, "is not JSON, which is")
+    if _marks(text) > MAX_VALUES and _marks(_TEXT.sub("", text)) > MAX_VALUES:
+        raise BadJson(f"holds more than {MAX_VALUES} values")
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_whole,
+            parse_float=_number,
+            parse_constant=_nothing if lenient else _refused,
+        )
+    except BadJson:
+        raise
+    except RecursionError:
+        raise BadJson(_TOO_DEEP) from None
+    except ValueError as error:
+        raise BadJson(f"is not JSON ({error})") from None
+    _check_depth(value)
+    return value
+
+
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
+    """A UTF-8 text on disk, without a byte order mark. Raises BadJson, or OSError."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(max_bytes + 1) if size <= max_bytes else b""
+    if max(size, len(data)) > max_bytes:
+        raise BadJson(f"has {max(size, len(data))} bytes, at most {max_bytes} are read")
+    return _decoded(data, "cannot be read as")
+
+
+def shown(value: object, most: int = _SHOWN) -> str:
+    """A value from outside as an error shows it: its beginning, on one line."""
+    if isinstance(value, str | bytes):
+        return repr(value) if len(value) <= most else f"{value[:most]!r}…"
+    text = reprlib.repr(value)  # of a list or an object its first few, however large it is
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+_TOO_DEEP = f"is not JSON that is read: objects and lists are more than {MAX_DEPTH} deep inside one another"
+
+
+def _decoded(data: bytes, verb: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadJson(f"{verb} a text in UTF-8 (byte {error.start} is none)") from None
+
+
+def _marks(text: str) -> int:
+    """At least as many as the text has values, where it holds more than one."""
+    return text.count(",") + text.count("[") + text.count("{")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise BadJson(f"has {shown(twice)} twice in one object", key=twice)
+    return found
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise BadJson(f"holds a number of {len(digits)} digits, at most {MAX_DIGITS} are read")
+    return int(digits)
+
+
+def _number(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise BadJson(f"holds {shown(digits)}, a number beyond all bounds")
+    return value
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+def _refused(constant: str) -> None:
+    raise BadJson(f"holds {constant}, which is no number")
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = _children([value]), 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise BadJson(_TOO_DEEP)
+        level = [child for parent in level for child in _children(parent)]
+
+
+def _children(value: Any) -> list[Any]:
+    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value
+    return [child for child in inside if isinstance(child, dict | list)]
