@@ -17,7 +17,9 @@ def run_bench(layout: Layout, names: Sequence[str], json_file: Path | None) -> i
     if not program.is_file():
         raise SystemExit(f"{layout.shown(program)} is missing: this checkout has no benchmarks.")
     ready = set_up(layout)
+    lent = {"PYTHONPATH": str(ready.host.stand_ins)} if ready.host.stand_ins else {}
     environment = clean_environment(
+        **lent,
         RACK_ROOT=str(layout.root),
         RACK_HOST_DIR=str(ready.host.source),
         RACK_CPU="0" if ready.host.has_accelerator else "1",

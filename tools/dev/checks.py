@@ -63,8 +63,10 @@ class Run:
         """What every test process sees: the tools first, and where the host and the pack are."""
         host = self.ready.host
         bound = {} if self.threads is None else {"OMP_NUM_THREADS": str(self.threads)}
+        stand_ins = [str(host.stand_ins)] if host.stand_ins else []
         return clean_environment(
-            PYTHONPATH=str(self.ready.tools),
+            PYTHONPATH=os.pathsep.join([str(self.ready.tools), *stand_ins]),
+            RACK_STAND_INS=os.pathsep.join(stand_ins),
             RACK_ROOT=str(self.root),
             RACK_HOST_DIR=str(host.source),
             RACK_BASE_DIR=str(self.ready.layout.base),

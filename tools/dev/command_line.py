@@ -73,6 +73,10 @@ def _run(options: argparse.Namespace, pytest_arguments: Sequence[str], layout: L
         from tools.dev.serve import run_serve
 
         return run_serve(layout, options.port)
+    if options.command == "record-host":
+        from tools.dev.record_host import run_record
+
+        return run_record(layout)
     from tools.dev.bench import run_bench
 
     return run_bench(layout, options.names, options.json)
@@ -102,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     # Not `choices`: with nargs="*" argparse checks the empty list against them.
     test.add_argument("rings", nargs="*", metavar="RING", type=_ring, help=", ".join(names))
+
+    commands.add_parser("record-host", help="write what is relied on of this ComfyUI to tests/hosts")
 
     bench = commands.add_parser("bench", help="measure against the host in the same run")
     bench.add_argument("names", nargs="*", metavar="NAME", help="which benchmarks; all when none is named")

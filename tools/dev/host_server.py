@@ -57,6 +57,7 @@ class HostServer:
         port: int | None = None,
         arguments: Sequence[str] = (),
         start_limit_s: float = START_LIMIT_S,
+        stand_ins: Path | None = None,
     ):
         self.source = source
         self.python = python
@@ -66,13 +67,14 @@ class HostServer:
         self._on_cpu = on_cpu
         self._arguments = tuple(arguments)
         self._start_limit_s = start_limit_s
+        self._lent = {"PYTHONPATH": str(stand_ins)} if stand_ins else {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def from_environment(
         cls, log: Path, *, base: Path | None = None, arguments: Sequence[str] = ()
     ) -> HostServer:
-        """In a test process: the host that `dev.py test` chose (RACK_HOST_DIR, RACK_BASE_DIR, RACK_CPU)."""
+        """In a test process: the host that `dev.py test` chose (RACK_HOST_DIR, RACK_BASE_DIR, …)."""
         try:
             source, chosen_base = Path(os.environ["RACK_HOST_DIR"]), Path(os.environ["RACK_BASE_DIR"])
         except KeyError as missing:
@@ -80,8 +82,16 @@ class HostServer:
                 f"{missing.args[0]} is not set; run this through: python3 dev.py test api"
             ) from None
         on_cpu = os.environ.get("RACK_CPU", "1") == "1"
-        python = Path(sys.executable)
-        return cls(source, python, base or chosen_base, log, on_cpu=on_cpu, arguments=arguments)
+        lent = os.environ.get("RACK_STAND_INS")
+        return cls(
+            source,
+            Path(sys.executable),
+            base or chosen_base,
+            log,
+            on_cpu=on_cpu,
+            arguments=arguments,
+            stand_ins=Path(lent) if lent else None,
+        )
 
     @property
     def address(self) -> str:
@@ -125,7 +135,7 @@ class HostServer:
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=self.source,
-                env=clean_environment(PYTHONUNBUFFERED="1"),
+                env=clean_environment(PYTHONUNBUFFERED="1", **self._lent),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

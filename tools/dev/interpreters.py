@@ -18,7 +18,7 @@ from tools.dev.steps import CommandFailed, ProgressLine, StepFailed, run_logged
 
 # Asked of an interpreter with `-c`; it prints one line of JSON.
 _QUESTION = """
-import json, os, sys, torch
+import importlib.util, json, os, sys, torch
 device = "cpu"
 if torch.cuda.is_available():
     device = "cuda"
@@ -27,7 +27,8 @@ elif getattr(torch.backends, "mps", None) is not None and torch.backends.mps.is_
 elif getattr(torch, "xpu", None) is not None and torch.xpu.is_available():
     device = "xpu"
 print(json.dumps({"device": device, "torch": torch.__version__, "torch_file": torch.__file__,
-                  "python": "%d.%d" % sys.version_info[:2]}))
+                  "python": "%d.%d" % sys.version_info[:2],
+                  "has_torchaudio": importlib.util.find_spec("torchaudio") is not None}))
 """
 
 
@@ -39,6 +40,7 @@ class Interpreter:
     torch: str
     torch_file: str
     python: str
+    has_torchaudio: bool
 
     @property
     def has_accelerator(self) -> bool:

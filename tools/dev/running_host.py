@@ -16,7 +16,13 @@ def running_host(ready: Ready, log: Path, port: int | None = None) -> Iterator[H
     """Start the host on its base folder; raises ServerFailed when it does not come up."""
     host = ready.host
     server = HostServer(
-        host.source, host.python, ready.layout.base, log, on_cpu=not host.has_accelerator, port=port
+        host.source,
+        host.python,
+        ready.layout.base,
+        log,
+        on_cpu=not host.has_accelerator,
+        port=port,
+        stand_ins=host.stand_ins,
     )
     with ProgressLine("host") as line:
         server.start(line.tick)

@@ -27,11 +27,15 @@ class Need(Enum):
 
 @dataclass(frozen=True)
 class Host:
-    """A ComfyUI that can be started: its source, the interpreter that runs it, and what that can use."""
+    """A ComfyUI that can be started: its source, the interpreter that runs it, and what that can use.
+
+    `stand_ins`: modules for packages it imports at once and the interpreter lacks; None where it lacks none.
+    """
 
     source: Path
     python: Path
     has_accelerator: bool
+    stand_ins: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,10 @@ def set_up(layout: Layout, *needs: Need) -> Ready:
     run_steps(steps, layout)
     said = _said(choice.python, layout)
     tools = tools_folder(layout, said.python) if Need.TOOLS in needs else None
-    return Ready(layout, Host(choice.source, choice.python, said.has_accelerator), tools)
+    # The embedded host does without torchaudio, and says so; later ones end when they cannot import it.
+    lacks = not (choice.is_embedded_source or said.has_torchaudio)
+    stand_ins = layout.root / "tools" / "stand_ins" if lacks else None
+    return Ready(layout, Host(choice.source, choice.python, said.has_accelerator, stand_ins), tools)
 
 
 def _device_step(layout: Layout, choice: Choice) -> Step:
