@@ -9,6 +9,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `blocks`: which block of the model is that weight in, and what is it there?
 - `stack`, `grammar`: which LoRAs are on, and how strong? The data, and its text.
 - `library`: which file does a name or a hash mean?
+- `fetching`: how does a file that is not here come here?
 - `applying`: how do several LoRAs become one patch a weight, and what became of each?
 - `live`: how do they act while the model samples, with no weight written?
 - `axes`, `measures`: which strengths does a sweep show, and what do its pictures measure?
@@ -28,6 +29,7 @@ LAYERS = (
     "stack",
     "grammar",
     "library",
+    "fetching",
     "applying",
     "live",
     "axes",

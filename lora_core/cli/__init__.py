@@ -1,4 +1,4 @@
-"""The command line: inspect, keys, merge, diff, convert.
+"""The command line: inspect, keys, merge, diff, convert, get.
 
 Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 all is well; 1 the
 files differ, a LoRA does not belong on the model, or part of a workflow stays as it is; 2 wrong use, or a
@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from ..errors import FitError, RackError
-from . import convert, diff, inspect, keys, merge
+from . import convert, diff, get, inspect, keys, merge
 from .output import print_error
 
 __all__ = ["main"]
 
-COMMANDS = (inspect, keys, merge, diff, convert)
+COMMANDS = (inspect, keys, merge, diff, convert, get)
 _EPILOG = (
     "Exit codes: 0 all is well; 1 files differ, a LoRA does not fit, or part of a workflow is left; "
     "2 wrong use or an unusable file."
@@ -29,7 +29,9 @@ _EPILOG = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m lora_core", description="Look into LoRA files and bake them.", epilog=_EPILOG
+        prog="python -m lora_core",
+        description="Look into LoRA files, get and bake them.",
+        epilog=_EPILOG,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -60,9 +60,13 @@ def size_text(size: float) -> str:
 
 
 class ProgressBar:
-    """A line on stderr that fills up, in a `with`. Nothing is drawn where no one looks, unless asked for."""
+    """A line on stderr that fills up, in a `with`. Nothing is drawn where no one looks, unless asked for.
 
-    def __init__(self, shown: bool | None, out: TextIO) -> None:
+    What is counted are bytes; `has_speed` shows them per second too.
+    """
+
+    def __init__(self, shown: bool | None, out: TextIO, has_speed: bool = False) -> None:
+        self._has_speed = has_speed
         self._out = out
         self._shown = out.isatty() if shown is None else shown
         self._started = time.monotonic()
@@ -87,5 +91,8 @@ class ProgressBar:
         bar = ("█" * round(share * _WIDTH)).ljust(_WIDTH, "·")
         seconds = now - self._started
         left = f"{seconds / share - seconds:.0f} s left" if 0 < share < 1 else f"{seconds:.0f} s"
-        print(f"\r{bar} {share:4.0%}  {size_text(done)}  {left}   ", end="", file=self._out, flush=True)
+        speed = f"{size_text(done / seconds)}/s  " if self._has_speed and seconds > 0 else ""
+        print(
+            f"\r{bar} {share:4.0%}  {size_text(done)}  {speed}{left}   ", end="", file=self._out, flush=True
+        )
         self._in_line = True

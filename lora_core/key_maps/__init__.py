@@ -6,7 +6,7 @@ layer, `tables`, `diffusers` and `unet` give them diffusers' names, `checkpoints
 
 from .checkpoints import Checkpoint, StoredAt, read_layout
 from .families import Family, describe, find_family, unet_version
-from .file_family import FileFamily, family_of_file, input_widths
+from .file_family import FileFamily, family_named, family_of_file, input_widths
 from .guess import canonical, guess_family, is_text_encoder
 from .key_map import KeyMap, Target
 from .names import model_names
@@ -22,6 +22,7 @@ __all__ = [
     "Target",
     "canonical",
     "describe",
+    "family_named",
     "family_of_file",
     "find_family",
     "guess_family",

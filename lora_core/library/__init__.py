@@ -8,6 +8,7 @@ from .file_facts import FileFacts
 from .index import Index
 from .library import Library, Limits
 from .search import Query
+from .sidecar_values import hashes_of, items, mapping, model_of, number, split_words, text_of
 from .sidecars import trigger_words
 from .sliders import SLIDERS, Traces, candidates, choose
 
@@ -21,5 +22,12 @@ __all__ = [
     "Traces",
     "candidates",
     "choose",
+    "hashes_of",
+    "items",
+    "mapping",
+    "model_of",
+    "number",
+    "split_words",
+    "text_of",
     "trigger_words",
 ]
