@@ -14,7 +14,8 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `live`: how do they act while the model samples, with no weight written?
 - `axes`, `measures`: which strengths does a sweep show, and what do its pictures measure?
 - `reports`: where in a model does a LoRA work, and how do two differ?
-- `convert`: what do workflows made with other LoRA nodes mean?
+- `workflows`: which LoRAs does a workflow name, and how do its nodes use them?
+- `convert`: how is a workflow made with other LoRA nodes written with ours?
 - `cli`: all of it without a host.
 """
 
@@ -35,6 +36,7 @@ LAYERS = (
     "axes",
     "measures",
     "reports",
+    "workflows",
     "convert",
     "cli",
     "__main__",

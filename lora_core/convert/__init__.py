@@ -1,23 +1,19 @@
 """Workflows made with other LoRA nodes, rewritten with ours.
 
-`loaders` says what the nodes of ComfyUI and of other packs mean, `rewrite` and `tags` put ours in their
-place, on a `graph` of either format; `to_loaders` goes the other way, as far as the host's loaders can say
-what ours do. Everything that is not understood stays as it is and is listed.
+`rewrite` and `tags` put our nodes in the place of others, whose meaning `lora_core.workflows` knows;
+`to_loaders` goes the other way, as far as the host's loaders can say what ours do. Everything that is not
+understood stays as it is and is listed.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import BadWorkflow
-from .checking import check_editor
+from ..workflows import is_editor_workflow, open_workflow
 from .chosen import EVERY, Chosen
-from .editor_format import levels
-from .graph import Graph
-from .prompt_format import PromptGraph
 from .rewrite import Done, Findings, Left, rewrite_loaders
 from .tags import rewrite_tags
 from .to_loaders import NameOf, rewrite_racks
@@ -49,7 +45,7 @@ def convert(workflow: Any, chosen: Chosen = EVERY) -> Conversion:
     """
     rewritten = copy.deepcopy(workflow)
     findings = Findings()
-    for graph in _graphs(rewritten):
+    for graph in open_workflow(rewritten):
         rewrite_loaders(graph, findings, chosen)
         rewrite_tags(graph, findings, chosen)
     return Conversion(rewritten, tuple(findings.done), tuple(findings.left))
@@ -63,29 +59,11 @@ def convert_back(workflow: Any, name_of: NameOf, chosen: Chosen = EVERY) -> Conv
     """
     rewritten = copy.deepcopy(workflow)
     findings = Findings()
-    if not isinstance(rewritten, dict) or not isinstance(rewritten.get("nodes"), list):
+    if not is_editor_workflow(rewritten):
         raise BadWorkflow("this is no workflow of the editor: expected an object with a list of 'nodes'")
-    for graph in _graphs(rewritten):
+    for graph in open_workflow(rewritten):
         rewrite_racks(graph, name_of, findings, chosen)
     return Conversion(rewritten, tuple(findings.done), tuple(findings.left))
-
-
-def _graphs(workflow: Any) -> Iterable[Graph]:
-    if isinstance(workflow, dict) and isinstance(workflow.get("nodes"), list):
-        check_editor(workflow)
-        return levels(workflow)
-    prompt = workflow.get("prompt", workflow) if isinstance(workflow, dict) else None
-    if not isinstance(prompt, dict) or not prompt or not all(map(_is_prompt_node, prompt.values())):
-        raise BadWorkflow(
-            "this is no workflow: expected the editor's format (an object with a list of 'nodes') or the "
-            "API's (an object of nodes with 'class_type' and 'inputs'). Save it from ComfyUI again"
-        )
-    return [PromptGraph(prompt)]
-
-
-def _is_prompt_node(node: Any) -> bool:
-    is_node = isinstance(node, dict) and isinstance(node.get("class_type"), str)
-    return is_node and isinstance(node.get("inputs"), dict)
 
 
 def _where(place: str) -> str:

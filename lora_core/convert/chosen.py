@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .graph import Graph
+from ..workflows import Graph
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,22 @@ from dataclasses import dataclass, field, replace
 from ..errors import NotConvertible
 from ..grammar import write
 from ..stack import Stack
+from ..workflows import (
+    Graph,
+    Kind,
+    Mode,
+    NewNode,
+    Node,
+    Reader,
+    Said,
+    WireSource,
+    is_unknown_lora_node,
+    kinds,
+)
 from .chosen import EVERY, Chosen
-from .graph import Graph, Mode, NewNode, Node, Reader, WireSource
-from .loaders import KINDS, Kind, Said, unknown_lora_nodes
 
 MODEL, CLIP = 0, 1  # outputs of every loader, ours too
+STACK, WORDS = 0, 1  # outputs of a rack
 
 _RACK_OUTPUTS = {"stack": "LORA_STACK", "trigger_words": "STRING"}
 
@@ -60,6 +71,8 @@ class _Segment:
     clip: Reader | None  # the input it takes the text encoder by
     stack: Reader | None
     clip_outputs: tuple[WireSource, ...]  # whose readers are to read the new node's
+    words: WireSource | None = None  # an output of trigger words that is read
+    mode: Mode = Mode.ON  # of the Apply LoRA Stack; a bypassed loader of rows alone has its rows off instead
 
     @property
     def model(self) -> Reader:
@@ -69,18 +82,25 @@ class _Segment:
     def model_output(self) -> WireSource:
         return WireSource(self.nodes[-1].id, MODEL)
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether what it gives is its own, so that it cannot be one with another."""
+        return self.words is not None or self.mode is not Mode.ON
+
 
 def rewrite_loaders(graph: Graph, findings: Findings, chosen: Chosen = EVERY) -> None:
     """Replace stackers and loaders of one level."""
     segments: dict[str, _Segment] = {}
     for node in [node for node in graph.nodes() if chosen.has(graph, node.id)]:
-        kind = KINDS.get(node.type)
-        if kind is None:
-            continue
         try:
+            if is_unknown_lora_node(node):
+                raise NotConvertible("no rule for this kind of node")
+            kind = kinds().get(node.type)
+            if kind is None or not _is_meant(node, kind):
+                continue
             _check(graph, node, kind)
-            said = kind.read(node)
-            if kind.is_stacker:
+            said = _read(node, kind)
+            if kind.role == "stacker":
                 _replace_stacker(graph, node, kind, said, findings)
             else:
                 segments[node.id] = _segment(graph, node, kind, said)
@@ -88,36 +108,78 @@ def rewrite_loaders(graph: Graph, findings: Findings, chosen: Chosen = EVERY) ->
             findings.left.append(Left(graph.place, node.id, node.type, str(error)))
     for segment in _joined(graph, segments):
         _replace_loaders(graph, segment, findings)
-    for node in unknown_lora_nodes(node for node in graph.nodes() if chosen.has(graph, node.id)):
-        reason = "no rule for this kind of node"
-        findings.left.append(Left(graph.place, node.id, node.type, reason))
+
+
+def _is_meant(node: Node, kind: Kind) -> bool:
+    """Whether a node is one to replace, or to be named as left: a loader of a checkpoint only with a LoRA."""
+    if kind.role in ("loader", "stacker", "hook"):
+        return True
+    if kind.role != "other" or not kind.stays:
+        return False
+    return "lora" in node.type.lower() or bool(_rows_of_other(node, kind))
+
+
+def _rows_of_other(node: Node, kind: Kind) -> bool:
+    try:
+        said = kind.read(node)
+    except NotConvertible:
+        return True
+    return bool(said.entries or said.problems)
 
 
 def _check(graph: Graph, node: Node, kind: Kind) -> None:
     """Raises NotConvertible for a node whose surroundings have no counterpart."""
-    if node.mode is Mode.MUTED:
+    if kind.stays:
+        raise NotConvertible(kind.stays)
+    if node.mode is Mode.MUTED and kind.role != "stacker":
         raise NotConvertible("it is muted, and so is all that follows it")
-    sockets = {"model", "clip", kind.stack_input}
+    sockets = {"model", kind.clip, kind.stack}
     if wired := sorted(node.wired - sockets):
         raise NotConvertible(f"{wired[0]!r} comes over a wire")
     if node.shown:
         raise NotConvertible(f"{min(node.shown)!r} stands on the face of its subgraph")
     for slot in range(kind.kept, graph.output_count(node.id)):
-        if readers := graph.readers(WireSource(node.id, slot)):
+        if slot != kind.words and (readers := graph.readers(WireSource(node.id, slot))):
             raise NotConvertible(
                 f"its output {slot} is connected (to node {readers[0].node}), which has no like"
             )
+
+
+def _read(node: Node, kind: Kind) -> Said:
+    """Raises NotConvertible where one row cannot be read: none may be lost."""
+    said = kind.read(node)
+    if said.problems:
+        raise NotConvertible(said.problems[0])
+    return said.with_notes(_OWN_FIRST) if kind.own_first and kind.stack in node.wired else said
+
+
+_OWN_FIRST = "the stack it takes in now comes before its own LoRAs, not after them"
+_WORDS = "its trigger words are now those of its own LoRAs alone, parted by commas"
+
+
+def _words(graph: Graph, node: Node, kind: Kind) -> WireSource | None:
+    """The output of trigger words, if something reads it."""
+    source = None if kind.words is None else WireSource(node.id, kind.words)
+    return source if source is not None and graph.readers(source) else None
 
 
 def _segment(graph: Graph, node: Node, kind: Kind, said: Said) -> _Segment:
     if "model" not in node.wired:
         raise NotConvertible("no model is connected to it")
     outputs = (WireSource(node.id, CLIP),) if kind.has_clip else ()
-    has_clip = kind.has_clip and "clip" in node.wired
+    has_clip = kind.has_clip and kind.clip in node.wired
     if not has_clip and any(graph.readers(output) for output in outputs):
         raise NotConvertible("its CLIP is read, and it takes none")
-    stack = Reader(node.id, kind.stack_input) if kind.stack_input in node.wired else None
-    return _Segment((node,), said, Reader(node.id, "clip") if has_clip else None, stack, outputs)
+    stack = Reader(node.id, kind.stack) if kind.stack in node.wired else None
+    mode = Mode.ON
+    if node.mode is Mode.BYPASSED:
+        if kind.stack and (stack is not None or not said.entries):
+            mode = Mode.BYPASSED
+        else:
+            said = said.switched_off()
+    words = _words(graph, node, kind)
+    clip = Reader(node.id, kind.clip) if has_clip else None
+    return _Segment((node,), said.with_notes(*[_WORDS] * bool(words)), clip, stack, outputs, words, mode)
 
 
 def _joined(graph: Graph, segments: dict[str, _Segment]) -> Iterator[_Segment]:
@@ -144,6 +206,8 @@ def _is_joint(graph: Graph, before: _Segment, after: _Segment) -> bool:
     """Whether two segments can be one: the same model goes through both and nowhere else, and so the clip."""
     if len(graph.readers(before.model_output)) != 1 or after.stack is not None:
         return False
+    if before.is_alone or after.is_alone:
+        return False
     if after.clip is None or before.clip is None:
         return True
     readers = [reader for output in before.clip_outputs for reader in graph.readers(output)]
@@ -159,7 +223,7 @@ def _join(before: _Segment, after: _Segment) -> _Segment:
     ]
     return _Segment(
         (*before.nodes, *after.nodes),
-        Said(tuple(entries), (*before.said.notes, *after.said.notes)),
+        Said(tuple(entries), tuple(dict.fromkeys((*before.said.notes, *after.said.notes)))),
         before.clip or after.clip,
         before.stack,
         (*before.clip_outputs, *after.clip_outputs),
@@ -167,25 +231,33 @@ def _join(before: _Segment, after: _Segment) -> _Segment:
 
 
 def _replace_stacker(graph: Graph, node: Node, kind: Kind, said: Said, findings: Findings) -> None:
-    before = graph.source(node.id, kind.stack_input)
+    """A bypassed one has its rows off, and hands on what it takes in; a muted one stays muted."""
+    before = graph.source(node.id, kind.stack)
+    said = said.switched_off() if node.mode is Mode.BYPASSED else said
     text = write(Stack(said.entries))
-    rack = graph.add(rack_node(text), node.id)
+    mode = Mode.MUTED if node.mode is Mode.MUTED else Mode.ON
+    rack = graph.add(replace(rack_node(text), mode=mode), node.id)
     _connect(graph, before, rack, "stack")
-    graph.rewire(WireSource(node.id, 0), WireSource(rack, 0))
+    graph.rewire(WireSource(node.id, 0), WireSource(rack, STACK))
+    if words := _words(graph, node, kind):
+        graph.rewire(words, WireSource(rack, WORDS))
+        said = said.with_notes(_WORDS)
     graph.remove(node.id)
     findings.done.append(Done(graph.place, (node.id,), (node.type,), (rack,), text, said.notes))
 
 
 def _replace_loaders(graph: Graph, segment: _Segment, findings: Findings) -> None:
     last = segment.nodes[-1]
-    apply = graph.add(apply_node(), last.id)
+    apply = graph.add(replace(apply_node(), mode=segment.mode), last.id)
     made = [apply]
     text = write(Stack(segment.said.entries))
     stack = graph.source(*segment.stack) if segment.stack else None
-    if segment.said.entries or stack is None:
+    if segment.said.entries or segment.words or stack is None:
         rack = graph.add(rack_node(text), last.id, below=-1)  # wider than a loader
         _connect(graph, stack, rack, "stack")
-        stack = WireSource(rack, 0)
+        if segment.words:
+            graph.rewire(segment.words, WireSource(rack, WORDS))
+        stack = WireSource(rack, STACK)
         made.insert(0, rack)
     _connect(graph, graph.source(*segment.model), apply, "model")
     _connect(graph, stack, apply, "stack")

@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from ..errors import NotConvertible, RackError
-from ..grammar import parse
+from ..errors import NotConvertible
+from ..grammar import scan_prompt, write
+from ..stack import Stack
+from ..workflows import Graph, Mode, NewNode, Node, Reader, WireSource
 from .chosen import EVERY, Chosen
-from .graph import Graph, Mode, NewNode, Node, Reader, WireSource
 from .rewrite import CLIP, MODEL, Done, Findings, Left, apply_node
 
 _TAG = re.compile(r"<\s*(?:lora|lyco)\s*:[^<>]*>", re.IGNORECASE)
 _ENCODER = "CLIPTextEncode"
 _TWO_STRENGTHS = re.compile(r"<\s*lora\s*:[^:<>]*:[^:<>=]*:[^:<>=]*>", re.IGNORECASE)
 _ORDER_NOTE = "two strengths in a tag are read as A1111 does: the text encoder's first, then the model's"
+
+_OFF_NOTE = "a tag on a line that begins with # is off now; ComfyUI took such a line for words too"
 
 
 def rewrite_tags(graph: Graph, findings: Findings, chosen: Chosen = EVERY) -> None:
@@ -56,10 +59,10 @@ def _check(node: Node) -> None:
     if node.shown:
         raise NotConvertible("its text stands on the face of its subgraph")
     for tag in _TAG.findall(_text(node)):
-        try:
-            parse(tag)
-        except RackError as error:
-            raise NotConvertible(f"its tag {tag} is no tag: {error}") from None
+        if errors := scan_prompt(tag).found.errors:
+            raise NotConvertible(f"its tag {tag} is no tag: {errors[0]}")
+    if errors := scan_prompt(_text(node)).found.errors:
+        raise NotConvertible(f"Prompt with LoRA Tags cannot read it: {errors[0]}")
 
 
 def _samplers(graph: Graph, node: Node) -> frozenset[str]:
@@ -111,10 +114,12 @@ def _replace(graph: Graph, prompts: list[Node], samplers: frozenset[str], findin
     graph.connect(model, apply, "model")
     graph.connect(stack, apply, "stack")
     graph.connect(clip, apply, "clip")
-    text = " ".join(tag for prompt in prompts for tag in _TAG.findall(_text(prompt)))
-    notes = (_ORDER_NOTE,) if _TWO_STRENGTHS.search(text) else ()
+    rows = [tag.entry for prompt in prompts for tag in scan_prompt(_text(prompt)).found.tags]
+    text = write(Stack(tuple(rows)))
+    notes = [_ORDER_NOTE] if any(map(_TWO_STRENGTHS.search, map(_text, prompts))) else []
+    notes += [_OFF_NOTE] if any(not row.enabled for row in rows) else []
     nodes, types = tuple(prompt.id for prompt in prompts), tuple(prompt.type for prompt in prompts)
-    findings.done.append(Done(graph.place, nodes, types, (*made, apply), text, notes))
+    findings.done.append(Done(graph.place, nodes, types, (*made, apply), text, tuple(notes)))
 
 
 def _encoders(graph: Graph, clip: WireSource, samplers: frozenset[str]) -> Iterable[str]:

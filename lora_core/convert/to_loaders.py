@@ -13,8 +13,8 @@ from ..blocks import read_block_weights
 from ..errors import NotConvertible, RackError
 from ..grammar import parse, write
 from ..stack import Comment, Entry, Stack
+from ..workflows import Graph, Mode, NewNode, Node, WireSource
 from .chosen import EVERY, Chosen
-from .graph import Graph, Mode, NewNode, Node, WireSource
 from .rewrite import CLIP, MODEL, Done, Findings, Left
 
 NameOf = Callable[[Entry], str]

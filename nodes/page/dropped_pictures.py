@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,11 +11,11 @@ from PIL import ExifTags, Image
 
 from ...lora_core.errors import RackError
 from ...lora_core.grammar import read_prompt
-from ...lora_core.stack import Entry, Stack
+from ...lora_core.stack import Stack
+from ...lora_core.workflows import Named, rows_in_text
 
 # Where generators put it: A1111 in PNG text and in EXIF, ComfyUI the API prompt and the workflow as JSON.
 _USER_COMMENT = 0x9286
-_STRENGTHS = ("strength_model", "strength_clip")
 
 
 def tags_in(text: str) -> Stack:
@@ -24,15 +23,26 @@ def tags_in(text: str) -> Stack:
     return read_prompt(text).stack
 
 
-def stack_in_file(data: bytes) -> Stack:
+def rows_in_file(data: bytes) -> Named:
     """The LoRAs named in a picture's metadata, in a workflow or in a text; empty when there are none.
 
+    Of several texts in a picture the first that names any counts; the remarks are then those about it alone.
     Raises RackError for what is neither.
     """
+    remarks: list[str] = []
+    problem: RackError | None = None
     for text in _texts(data):
-        if (stack := _stack_in(text)).rows:
-            return stack
-    return Stack()
+        try:
+            named = rows_in_text(text)
+        except RackError as error:  # another text of the picture may be whole
+            problem = problem or error
+            continue
+        if named.stack.rows:
+            return named
+        remarks += named.remarks
+    if problem is not None and not remarks:
+        raise problem
+    return Named(Stack(), tuple(remarks))
 
 
 def _texts(data: bytes) -> Iterator[str]:
@@ -59,31 +69,3 @@ def _exif_texts(exif: Image.Exif) -> Iterator[str]:
         elif isinstance(value, str):
             # ComfyUI's WebP: "prompt:{…}" and "workflow:{…}".
             yield re.sub(r"^(?:prompt|workflow):", "", value, flags=re.IGNORECASE)
-
-
-def _stack_in(text: str) -> Stack:
-    try:
-        content = json.loads(text)
-    except ValueError:
-        return tags_in(text)
-    return Stack(tuple(row for found in _walk(content) for row in found.rows))
-
-
-def _walk(value: Any) -> Iterator[Stack]:
-    """The LoRAs of a graph: loader nodes of an API prompt, and tags in any of its texts."""
-    if isinstance(value, str):
-        yield tags_in(value)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _walk(item)
-    elif isinstance(value, dict):
-        if isinstance(value.get("lora_name"), str):
-            yield Stack((_loader(value),))
-        for item in value.values():
-            yield from _walk(item)
-
-
-def _loader(inputs: Mapping[str, Any]) -> Entry:
-    model, clip = (inputs.get(name) for name in _STRENGTHS)
-    model = float(model) if isinstance(model, int | float) else 1.0
-    return Entry(inputs["lora_name"].strip(), model, float(clip) if isinstance(clip, int | float) else model)

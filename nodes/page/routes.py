@@ -155,9 +155,13 @@ async def _write(request: web.Request) -> web.StreamResponse:
 
 
 async def _stack_in_file(request: web.Request) -> web.StreamResponse:
-    """A picture or a workflow as the body → {"rows"}: the LoRAs it was made with."""
+    """A picture or a workflow as the body → {"rows", "remarks"}: the LoRAs it was made with.
+
+    `remarks` say what of it could not be read, a line each.
+    """
     data = await _bytes(request, MAX_FILE_BYTES)
-    return web.json_response({"rows": await _apart(lambda: row_json.to_json(pictures.stack_in_file(data)))})
+    named = await _apart(lambda: pictures.rows_in_file(data))
+    return web.json_response({"rows": row_json.to_json(named.stack), "remarks": list(named.remarks)})
 
 
 async def _energy(request: web.Request) -> web.StreamResponse:

@@ -72,7 +72,6 @@ def _first_link(**changed: Any) -> Any:
             _first_link(target_slot=7),
             "the workflow has a wire to the inputs of node 2, which has no number 7",
         ),
-        (_first_link(origin_id=99), "a wire to node 99, which is not in it"),
         (_first_link(id=None), "a wire without id"),
         ({**_CHAIN.editor(), "last_node_id": "9"}, "a 'last_node_id' of another form than expected: 9"),
         (
@@ -89,6 +88,26 @@ def test_what_is_damaged_is_said_with_its_place(workflow: Any, problem: str) -> 
     with pytest.raises(BadWorkflow) as caught:
         convert(workflow)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["origin_id", "target_id"])
+def test_a_wire_to_a_node_that_is_gone_stays_and_is_not_followed(end: str) -> None:
+    workflow = _CHAIN.editor()
+    number = 1 + len(workflow["links"])
+    wire = [number, 1, 0, 2, 0, "MODEL"]
+    wire[1 if end == "origin_id" else 3] = 99
+    workflow["links"].append(wire)
+    converted = convert(workflow)
+    assert converted.done == convert(_CHAIN.editor()).done
+    links = converted.workflow["links"]
+    assert wire in links
+    assert len({link[0] for link in links}) == len(links)
+
+
+def test_an_input_whose_wire_is_gone_has_none() -> None:
+    workflow = _CHAIN.editor()
+    workflow["links"] = [link for link in workflow["links"] if link[3] != 2 or link[4] != 1]
+    assert "its CLIP is read, and it takes none" in convert(workflow).left[0].reason
 
 
 def test_a_wire_from_an_output_no_node_has_is_no_wire() -> None:

@@ -54,21 +54,26 @@ class EditorGraph(Graph):
         self._shown = shown
         self._nodes: dict[str, Json] = {str(node["id"]): node for node in level["nodes"]}
         self._links: dict[int, Json] = {}
+        self._dangling: list[Json] = []  # kept as they are, and never followed
         for link in level.get("links") or []:
             stored = link if isinstance(link, dict) else dict(zip(_FIELDS, link, strict=False))
-            self._links[stored["id"]] = stored
+            if self._has_ends(stored):
+                self._links[stored["id"]] = stored
+            else:
+                self._dangling.append(stored)
+        self._link_numbers = count(1 + max((link["id"] for link in self._every_link()), default=0))
 
     def nodes(self) -> Iterator[Node]:
         for number, node in list(self._nodes.items()):
             sockets = node.get("inputs") or []
-            wired = frozenset(socket["name"] for socket in sockets if socket.get("link") is not None)
+            wired = frozenset(socket["name"] for socket in sockets if socket.get("link") in self._links)
             mode = _MODES.get(node.get("mode", 0), Mode.ON)
             shown = frozenset(self._shown.get(number, ()))
             yield Node(number, str(node["type"]), node.get("widgets_values") or [], wired, mode, shown)
 
     def source(self, node: str, name: str) -> WireSource | None:
         socket = self._socket(node, name)
-        link = self._links.get(socket["link"]) if socket and socket.get("link") is not None else None
+        link = self._link_at(socket)
         return WireSource(str(link["origin_id"]), link["origin_slot"]) if link else None
 
     def readers(self, source: WireSource) -> list[Reader]:
@@ -109,7 +114,7 @@ class EditorGraph(Graph):
     def connect(self, source: WireSource, node: str, name: str) -> None:
         socket = self._socket(node, name)
         assert socket is not None
-        number = 1 + max(self._links, default=0)
+        number = next(self._link_numbers)
         self._links[number] = {
             "id": number,
             "origin_id": self._id(source.node),
@@ -136,7 +141,7 @@ class EditorGraph(Graph):
             # Older editors list a widget among the inputs only once it is connected.
             socket = {"name": name, "type": "STRING", "link": None, "widget": {"name": name}}
             self._nodes[node].setdefault("inputs", []).append(socket)
-        if (link := self._links.get(socket["link"])) is not None:
+        if (link := self._link_at(socket)) is not None:
             self._drop(link)
         self.connect(source, node, name)
 
@@ -150,6 +155,24 @@ class EditorGraph(Graph):
     def type_of(self, source: WireSource) -> str | None:
         outputs = (self._nodes.get(source.node) or {}).get("outputs") or []
         return str(outputs[source.slot].get("type")) if source.slot < len(outputs) else None
+
+    def _link_at(self, socket: Json | None) -> Json | None:
+        number = socket.get("link") if socket else None
+        return None if number is None else self._links.get(number)
+
+    def _every_link(self) -> Iterator[Json]:
+        yield from self._links.values()
+        yield from self._dangling
+
+    def _has_ends(self, link: Json) -> bool:
+        """Whether both nodes of a wire are here."""
+        edges = {_INPUTS, _OUTPUTS} if self.place else set()
+        ends = (str(link.get("origin_id")), str(link.get("target_id")))
+        return all(end in self._nodes or end in edges for end in ends)
+
+    def _sockets(self, node: str, side: str) -> list[Json]:
+        sockets: list[Json] = (self._nodes.get(node) or {}).get(side) or []
+        return sockets
 
     def _id(self, node: str) -> Any:
         return self._nodes[node]["id"] if node in self._nodes else int(node)
@@ -166,8 +189,7 @@ class EditorGraph(Graph):
         return Reader(target, str(self._nodes[target]["inputs"][slot]["name"]))
 
     def _socket(self, node: str, name: str) -> Json | None:
-        sockets = (self._nodes.get(node) or {}).get("inputs") or []
-        return next((socket for socket in sockets if socket["name"] == name), None)
+        return next((s for s in self._sockets(node, "inputs") if s["name"] == name), None)
 
     def _wires_of(self, source: WireSource) -> list[int]:
         """The stored list of the wires that leave an output."""
@@ -201,12 +223,12 @@ class EditorGraph(Graph):
         in_subgraph = bool(self.place)
         level["nodes"] = list(self._nodes.values())
         level["links"] = [
-            [link[field] for field in _FIELDS] if was_list and not in_subgraph else link
-            for link in self._links.values()
+            [link.get(field) for field in _FIELDS] if was_list and not in_subgraph else link
+            for link in self._every_link()
         ]
         numbers = (node["id"] for node in self._nodes.values())
         highest_node = max((number for number in numbers if isinstance(number, int)), default=0)
-        highest_link = max(self._links, default=0)
+        highest_link = max((link["id"] for link in self._every_link()), default=0)
         for holder, node_field, link_field in (
             (level, "last_node_id", "last_link_id"),
             (level.get("state") or {}, "lastNodeId", "lastLinkId"),

@@ -1,0 +1,34 @@
+"""The LoRAs of a text: a prompt, what A1111 writes into a picture, or a workflow as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from ..errors import BadWorkflow
+from ..stack import Stack
+from .naming import Named, rows_of
+from .readers import tags_of
+
+# What follows the positive prompt in A1111's parameters. Extensions add the prompts they made it from.
+_AFTER = re.compile(r"^(?:Negative prompt:|Steps: ?\d|(?:Negative )?Template:)", re.MULTILINE)
+
+
+def rows_in_text(text: str) -> Named:
+    """The LoRAs that a text names, with remarks about those that cannot be read.
+
+    Raises BadWorkflow for JSON that is no workflow.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise BadWorkflow("this JSON is nested too deep to be a workflow") from None
+    except ValueError:
+        said = tags_of(_positive(text))
+        return Named(Stack(said.entries), said.problems)
+    return rows_of(content) if isinstance(content, dict) else Named(Stack(), ())
+
+
+def _positive(text: str) -> str:
+    end = _AFTER.search(text)
+    return text[: end.start()] if end else text
