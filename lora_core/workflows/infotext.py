@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 
-from ..errors import BadWorkflow
+from ..errors import BadJson, BadWorkflow
 from ..stack import Stack
+from ..untrusted import MAX_WORKFLOW_BYTES, read_json
 from .naming import Named, rows_of
 from .readers import tags_of
 
+_OBJECT = re.compile(r'\s*\{\s*"')  # how a workflow begins, and no prompt
+
 # What follows the positive prompt in A1111's parameters. Extensions add the prompts they made it from.
+
 _AFTER = re.compile(r"^(?:Negative prompt:|Steps: ?\d|(?:Negative )?Template:)", re.MULTILINE)
 
 
@@ -20,10 +23,10 @@ def rows_in_text(text: str) -> Named:
     Raises BadWorkflow for JSON that is no workflow.
     """
     try:
-        content = json.loads(text)
-    except RecursionError:
-        raise BadWorkflow("this JSON is nested too deep to be a workflow") from None
-    except ValueError:
+        content = read_json(text, MAX_WORKFLOW_BYTES, lenient=True)
+    except BadJson as error:
+        if _OBJECT.match(text):
+            raise BadWorkflow(f"this workflow {error.problem}. Save it from ComfyUI again") from None
         said = tags_of(_positive(text))
         return Named(Stack(said.entries), said.problems)
     return rows_of(content) if isinstance(content, dict) else Named(Stack(), ())
