@@ -5,6 +5,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `untrusted`: what may a text from outside be? The one reader of JSON.
 - `adapters`: what does a layer of a LoRA do to a weight? One file a formula.
 - `reading`: what is in a file?
+- `families`: what is known of a family of models? One record each.
 - `key_maps`: which weight does a layer mean, in which family of models?
 - `blocks`: which block of the model is that weight in, and what is it there?
 - `stack`, `grammar`: which LoRAs are on, and how strong? The data, and its text.
@@ -25,6 +26,7 @@ LAYERS = (
     "untrusted",
     "adapters",
     "reading",
+    "families",
     "key_maps",
     "blocks",
     "stack",

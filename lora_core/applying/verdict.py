@@ -120,9 +120,9 @@ class Verdict:
         not known.
         """
         family = self.model_family
-        if family is None or family.name == "generic" or not self.made_for.names:
+        if family is None or family.name == "generic" or not self.made_for.ids:
             return ""
-        if self.made_for.fits(family.title):
+        if self.made_for.fits(family.name):
             return ""
         return f"made for {self.made_for} ({self.made_for.source}), the model is {family.title}"
 

@@ -23,8 +23,9 @@ from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from ..errors import BadBlockText
+from ..families import Preset
 from .ids import Blocks, read_blocks, read_element
-from .vectors import Preset, element_preset, lengths, preset, preset_names
+from .vectors import element_preset, lengths, preset, preset_names
 
 Which = Literal["blocks", "elements"]
 

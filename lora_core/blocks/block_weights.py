@@ -11,7 +11,7 @@ from .apart import Weight, together
 from .block_text import EVERYTHING, BlockTerm, BlockText, read_block_text
 from .families import OTHER, ModelBlocks, Place
 from .ids import BlockId, Rank, holds_block, holds_element, is_of_text_encoder, read_id
-from .vectors import preset, readings_for
+from .vectors import is_of_family, preset, readings_for
 
 At = Callable[[Place], float]
 """The block weight of a place in a model."""
@@ -151,7 +151,7 @@ def _vector_terms(text: BlockText, family: ModelBlocks) -> list[BlockTerm]:
         return [BlockTerm(EVERYTHING, numbers[0], 0)]  # ALL and NONE mean the same in every model
     # A text encoder need not know its model: by any reading of a length the same numbers are for it.
     meanings = readings_for(family.name, family.present, any_family=family.is_text_encoder)
-    if named and named.families and not family.is_text_encoder and family.name not in named.families:
+    if named and not family.is_text_encoder and not is_of_family(named, family.name):
         raise _unfit(text, len(numbers), sorted(meanings), family)
     if len(numbers) not in meanings:
         raise _unfit(text, len(numbers), sorted(meanings), family)

@@ -1,21 +1,18 @@
 """Which block, and which part of it, a weight is: by its key alone, for every model the host loads.
 
-families.json has the blocks of the families the host knows; generic.py finds those of any other model.
+The records of families have their blocks; generic.py finds those of any other model.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache, cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
-from ..key_maps import Family as Known
-from ..key_maps import describe, find_family
+from ..families import Elements, Family, elements_of, encoder_rules, find_family, find_version
 from .apart import Slice
-from .data import table
-from .elements import bare, element_of, parts_of
 from .generic import find_blocks
 from .ids import BlockId, is_of_text_encoder, read_id
 
@@ -24,7 +21,7 @@ OTHER = "OTHER"
 
 
 class Place(NamedTuple):
-    """The block a weight is in, by its absolute id, and its part of the block, as in elements.py."""
+    """The block a weight is in, by its absolute id, and its part of the block, as a path of words."""
 
     block: str
     element: str
@@ -59,11 +56,12 @@ class Rule:
 class ModelBlocks:
     """The blocks of one model, or of the text encoders of one."""
 
-    name: str  # as in families.json in lower case; "sd1", "sd2", "sdxl", … for a UNet
+    name: str  # the family's id; "text_encoder" or "generic" where it has no record
     title: str
     rules: tuple[Rule, ...]  # in the model's order
     is_text_encoder: bool = False
     prefix: str = ""  # of every key that is in a block
+    elements: Elements = field(default_factory=lambda: elements_of(None), repr=False)
     present: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)  # of its weights, by key
     _places: dict[str, Place] = field(default_factory=dict, repr=False)
@@ -86,7 +84,7 @@ class ModelBlocks:
         if self.name == "generic" or not shape or not key.startswith(self.prefix):
             return ()
         block, element = self.place(key)
-        found = parts_of(bare(key[len(self.prefix) :]), shape)
+        found = self.elements.parts_of(bare(key[len(self.prefix) :]), shape)
         return tuple(
             WeightPart((part.along, part.start, part.length), Place(block, f"{element}.{part.words}"))
             for part in found
@@ -121,10 +119,10 @@ class ModelBlocks:
 
     def _find(self, key: str) -> Place:
         if not key.startswith(self.prefix):
-            return Place(OTHER, element_of(key))
+            return Place(OTHER, self.elements.of(bare(key)))
         path = key[len(self.prefix) :]
         block = next((found for rule in self.rules if (found := rule.find(path))), OTHER)
-        element = element_of(path)
+        element = self.elements.of(bare(path))
         if self.is_text_encoder:
             element = f"{path.partition('.')[0]}.{element}"
         return Place(block, element)
@@ -136,46 +134,34 @@ def blocks_of_model(shapes: Mapping[str, tuple[int, ...]]) -> ModelBlocks:
     A model's keys may begin with `diffusion_model.`, text encoders' with the host's names for them.
     """
     prefix = PREFIX if any(key.startswith(PREFIX) for key in shapes) else ""
-    bare = {key[len(prefix) :]: shape for key, shape in shapes.items() if key.startswith(prefix)}
-    known = find_family(bare)
+    inside = {key[len(prefix) :]: shape for key, shape in shapes.items() if key.startswith(prefix)}
+    known = find_family(inside)
     if known is not None:
-        # Packed weights do not show their shape.
-        name, title = _name(known, {key: shape for key, shape in bare.items() if len(shape) > 1})
-        rules = _rules(known.name)
-        is_text_encoder = False
+        version = find_version(known, inside)
+        family = _of_record(version, prefix)
+    elif not prefix and any(".transformer." in key for key in inside):
+        rules = tuple(Rule(pattern, id) for pattern, id in encoder_rules())
+        family = ModelBlocks("text_encoder", "text encoder", rules, is_text_encoder=True)
     else:
-        is_text_encoder = not prefix and any(".transformer." in key for key in bare)
-        name, title = ("text_encoder", "text encoder") if is_text_encoder else ("generic", "unknown model")
-        rules = _rules("text_encoders") if is_text_encoder else _generic_rules(bare)
-    family = ModelBlocks(name, title, rules, is_text_encoder, prefix)
-    return ModelBlocks(name, title, rules, is_text_encoder, prefix, family.blocks(shapes), shapes)
+        family = ModelBlocks("generic", "unknown model", _generic_rules(inside), prefix=prefix)
+    return replace(family, present=family.blocks(shapes), shapes=shapes, _places=family._places)
 
 
-def blocks_without_model(known: Known | None, title: str, keys: Iterable[str]) -> ModelBlocks:
+def blocks_without_model(known: Family | None, keys: Iterable[str]) -> ModelBlocks:
     """The family of a model of which only some keys are known; by the generic rule where `known` is None."""
     if known is None:
         return blocks_of_model({key: () for key in keys})
-    return ModelBlocks(known.name.lower(), title, _rules(known.name), prefix=PREFIX)
+    return _of_record(known, PREFIX)
 
 
-def _name(known: Known, shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str]:
-    title = describe(known, shapes)
-    names = {
-        "Stable Diffusion 1": "sd1",
-        "Stable Diffusion 2": "sd2",
-        "SDXL": "sdxl",
-        "SDXL refiner": "sdxl_refiner",
-        "Stable Video Diffusion": "svd",
-    }
-    return names.get(title, known.name.lower()), title
+def bare(path: str) -> str:
+    """A key without its last part, which only says that it is a weight or a bias."""
+    return re.sub(r"\.(?:weight|bias)$", "", path)
 
 
-@cache
-def _rules(name: str) -> tuple[Rule, ...]:
-    data = table("families")
-    name = data["same"].get(name, name)
-    rows = data["text_encoders"] if name == "text_encoders" else data["families"][name]
-    return tuple(Rule(re.compile(pattern), id) for pattern, id in rows)
+def _of_record(known: Family, prefix: str) -> ModelBlocks:
+    rules = tuple(Rule(pattern, id) for pattern, id in known.blocks)
+    return ModelBlocks(known.id, known.title, rules, prefix=prefix, elements=elements_of(known))
 
 
 def _generic_rules(keys: Iterable[str]) -> tuple[Rule, ...]:

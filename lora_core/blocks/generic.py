@@ -14,7 +14,7 @@ _TAKEN = frozenset({"IN", "OUT", "OTHER", "BASE", "CLIP", "TE", "T", "LLM", "EMB
 
 
 def find_blocks(keys: Iterable[str]) -> list[tuple[str, str]]:
-    """[pattern, id] per kind of block, as in families.json.
+    """[pattern, id] per kind of block, as in a record.
 
     A kind is a container with two or more numbered parts that have the same weights inside; the numbers of a
     plain sequence (`time_embed.0`, `time_embed.2`) are none, as nothing is below them. The outermost

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from .data import table
-from .elements import matches, words
+from ..families import encoder_groups, matches, words
 
 
 class BlockId(NamedTuple):
@@ -36,7 +35,7 @@ _ID = re.compile(r"([A-Z]+(?:\d{1,4}\.)?)(\d{1,4})?")
 def read_id(text: str) -> BlockId | None:
     """A block id in any case and with any zeros in front; None where `text` is none."""
     text = text.upper()
-    if text in groups():
+    if text in encoder_groups():
         return BlockId(text)
     found = _ID.fullmatch(text)
     if found is None or (found[1].endswith(".") and found[2] is None):
@@ -44,15 +43,9 @@ def read_id(text: str) -> BlockId | None:
     return BlockId(found[1], int(found[2]) if found[2] else None)
 
 
-@lru_cache(maxsize=1)
-def groups() -> dict[str, frozenset[str]]:
-    """Group name → prefixes of the text encoders' blocks in it."""
-    return {name: frozenset(prefixes) for name, prefixes in table("families")["groups"].items()}
-
-
 def is_of_text_encoder(block: BlockId) -> bool:
     """Whether a block is a text encoder's."""
-    return block.prefix in groups()["BASE"]
+    return block.prefix in encoder_groups()["BASE"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +88,7 @@ class Blocks:
         """Whether `block` is of the text encoders' group that is named, or of the kind before the '*'."""
         if self.first is None or self.first.number is not None:
             return False
-        if block.prefix in groups().get(self.first.prefix, ()):
+        if block.prefix in encoder_groups().get(self.first.prefix, ()):
             return True
         text, kind = str(block), self.first.prefix
         return self.whole_kind and text.startswith(kind) and not text[len(kind) :][:1].isalpha()
@@ -110,7 +103,7 @@ def read_blocks(text: str) -> Blocks | None:
         return Blocks(None, is_excluded=sign)
     if name.endswith("*"):
         kind = re.fullmatch(r"[A-Z]+(?:\d{1,4}\.)?", name[:-1])
-        known = name[:-1] if kind or name[:-1] in groups() else None
+        known = name[:-1] if kind or name[:-1] in encoder_groups() else None
         return None if known is None else Blocks(BlockId(known), whole_kind=True, is_excluded=sign)
     start, dash, end = name.partition("-")
     first = read_id(start)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import BadBlockText
 from .block_weights import read_block_weights
-from .data import table
 from .families import ModelBlocks
+from .vectors import element_groups, is_of_family, presets
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,16 @@ class Choice:
 
 
 def fitting_presets(family: ModelBlocks) -> tuple[Choice, ...]:
-    """The presets of a family, in the order of presets.json."""
-    return tuple(choice for choice in _choices() if _fits(choice.name, family))
+    """The presets that mean something in a family, those made for it first."""
+    return tuple(choice for choice in _choices(family.name) if _fits(choice.name, family))
 
 
-def _choices() -> Iterator[Choice]:
-    for kind in ("vectors", "elements"):
-        for group in table("presets")[kind]:
-            for name in group["presets"]:
-                yield Choice(name, group["source"], kind == "elements")
+def _choices(family: str) -> Iterator[Choice]:
+    for one in sorted(presets().values(), key=lambda one: not is_of_family(one, family)):
+        yield Choice(one.name, one.source, False)
+    for group in element_groups():
+        for name in group["presets"]:
+            yield Choice(name, group["source"], True)
 
 
 def _fits(name: str, family: ModelBlocks) -> bool:

@@ -1,7 +1,7 @@
 """All blocks of the model a LoRA was made for, as far as they are known without the model.
 
-A file names only the blocks it changes. usual.json has those of the models people train on, so that a person
-sees which ones a file leaves alone.
+A file names only the blocks it changes. The record of a family has those of the models people train on, so
+that a person sees which ones a file leaves alone.
 """
 
 from __future__ import annotations
@@ -10,36 +10,28 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from ..key_maps import Family as Known
-from .data import table
+from ..families import Family, families
 from .families import PREFIX, ModelBlocks, Rule
 from .ids import BlockId, is_of_text_encoder, read_blocks, read_id
 
 BASE = "BASE"
 # Every UNet of a version has its blocks; a transformer that keeps to the first of them may be a smaller one.
 _SURE = frozenset({"IN", "M", "OUT"})
-_NAMES: Mapping[str, str] = {
-    "Stable Diffusion 1": "sd1",
-    "Stable Diffusion 2": "sd2",
-    "SDXL": "sdxl",
-    "SDXL refiner": "sdxl_refiner",
-    "Stable Video Diffusion": "svd",
-}
 
 
-def whole_family(title: str, seen: Sequence[str]) -> ModelBlocks:
-    """The family of a title of key_maps/families.py, with the blocks its models have and those in a file.
+def whole_family(id: str, seen: Sequence[str]) -> ModelBlocks:
+    """The family of an id, with the blocks its models have and those in a file; empty: an unknown family.
 
-    `seen` are the latter, in the model's order, which holds where the title is unknown; those of text
+    `seen` are the latter, in the model's order, which holds where the family is unknown; those of text
     encoders are left out.
     """
+    known = families().get(id)
     ids = [block for text in seen if not is_of_text_encoder(block := _id(text))]
-    usual = _usual(title, ids)
-    known = next((one for one in Known if one.value == title), None)
-    kinds = _known_kinds(known, title) or tuple(dict.fromkeys(block.prefix for block in ids))
-    name = _NAMES.get(title) or (known.name.lower() if known else "generic")
+    usual = tuple(_usual(known, ids)) if known is not None else ()
+    kinds = _known_kinds(known) or tuple(dict.fromkeys(block.prefix for block in ids))
+    name, title = (known.id, known.title) if known is not None else ("generic", "unknown model")
     rules = tuple(Rule(re.compile("(?!)"), kind) for kind in kinds)
-    family = ModelBlocks(name, title or "unknown model", rules, prefix=PREFIX)
+    family = ModelBlocks(name, title, rules, prefix=PREFIX)
     order = {block: place for place, block in enumerate((*ids, *usual))}
 
     def place(block: BlockId) -> tuple[int, ...]:
@@ -50,19 +42,16 @@ def whole_family(title: str, seen: Sequence[str]) -> ModelBlocks:
     return ModelBlocks(name, family.title, rules, prefix=PREFIX, present=present)
 
 
-def _known_kinds(known: Known | None, title: str) -> tuple[str, ...]:
-    data = table("families")
-    name = known.name if known else ("UNET" if title in _NAMES else "")
-    rows = data["families"].get(data["same"].get(name, name), ())
-    return tuple(dict.fromkeys(id for _, id in rows))
+def _known_kinds(known: Family | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(id for _, id in known.blocks)) if known is not None else ()
 
 
-def _usual(title: str, seen: Sequence[BlockId]) -> Iterator[BlockId]:
+def _usual(known: Family, seen: Sequence[BlockId]) -> Iterator[BlockId]:
     highest: dict[str, int] = {}
     for block in seen:
         if block.number is not None:
             highest[block.prefix] = max(block.number, highest.get(block.prefix, 0))
-    for variant in _variants(title):
+    for variant in _variants(known):
         holds = all(highest[kind] <= last for kind, last in variant.items() if kind in highest)
         is_whole = any(2 * (highest.get(kind, -1) + 1) >= last + 1 for kind, last in variant.items())
         if holds and (is_whole or _SURE.issuperset(variant)):
@@ -72,9 +61,9 @@ def _usual(title: str, seen: Sequence[BlockId]) -> Iterator[BlockId]:
 
 
 @cache
-def _variants(title: str) -> tuple[Mapping[str, int], ...]:
+def _variants(known: Family) -> tuple[Mapping[str, int], ...]:
     """For each variant of a family, kind of block → its last number."""
-    return tuple(dict(map(_last, variant)) for variant in table("usual")["variants"].get(title, ()))
+    return tuple(dict(map(_last, variant)) for variant in known.variants)
 
 
 def _last(text: str) -> tuple[str, int]:

@@ -1,62 +1,36 @@
-"""Vectors and presets: what the numbers of a list mean in a model, from vectors.json and presets.json."""
+"""Vectors and presets: what the numbers of a list mean in a model, from the records of families."""
 
 from __future__ import annotations
 
-import re
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-from .data import table
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One meaning of a length: for models of these families, or with so many blocks of each kind."""
-
-    length: int
-    cells: tuple[str, ...]  # the blocks a number goes to, as in a text
-    families: frozenset[str]
-    counts: Mapping[str, int]
-
-    def fits(self, family: str, counts: Mapping[str, int]) -> bool:
-        """Whether it is meant for a model of this family with so many blocks of a kind."""
-        if self.families:
-            return family in self.families
-        return all(counts.get(kind) == count for kind, count in self.counts.items())
+from ..families import Preset, VectorReading, families
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A named vector; a cell is a number or a letter as in a text."""
-
-    name: str
-    cells: tuple[str, ...]
-    numbers: tuple[float, ...]  # its cells, if they are numbers all
-    families: frozenset[str]  # it is meant for; empty: any that has a meaning for its length
-
-
-@lru_cache(maxsize=1)
-def readings() -> tuple[Reading, ...]:
+def readings() -> Iterator[VectorReading]:
     """Every meaning of a vector."""
-    return tuple(
-        Reading(row["length"], tuple(row["cells"]), frozenset(row.get("families", ())), row.get("counts", {}))
-        for row in table("vectors")["readings"]
-    )
+    return (reading for family in families().values() for reading in family.readings)
 
 
-@lru_cache(maxsize=1)
+@cache
 def lengths() -> frozenset[int]:
     """Every length a vector can have."""
     return frozenset(reading.length for reading in readings())
 
 
-def readings_for(family: str, blocks: Sequence[str], any_family: bool = False) -> dict[int, Reading]:
-    """Length → meaning in a model of a family that has `blocks`."""
+def readings_for(family: str, blocks: Sequence[str], any_family: bool = False) -> dict[int, VectorReading]:
+    """Length → meaning in a model of the family of an id that has `blocks`."""
+    if any_family:
+        return {one.length: one for one in readings()}
     counts = Counter(block.rstrip("0123456789") for block in blocks)
-    return {one.length: one for one in readings() if any_family or one.fits(family, counts)}
+    known = families()[family].readings if family in families() else ()
+    return {one.length: one for one in known if one.fits(counts)}
 
 
 def preset(name: str) -> Preset | None:
@@ -64,17 +38,15 @@ def preset(name: str) -> Preset | None:
     return presets().get(name.upper())
 
 
-@lru_cache(maxsize=1)
+@cache
 def presets() -> dict[str, Preset]:
     """Every named vector, by its name in upper case."""
-    found: dict[str, Preset] = {}
-    for group in table("presets")["vectors"]:
-        families = frozenset(group.get("families", ()))
-        for name, text in group["presets"].items():
-            cells = tuple(_cells(text))
-            numbers = () if re.search("[A-Z]", text) else tuple(map(float, cells))
-            found[name.upper()] = Preset(name, cells, numbers, families)
-    return found
+    return {one.name.upper(): one for family in families().values() for one in family.presets}
+
+
+def is_of_family(preset: Preset, family: str) -> bool:
+    """Whether a preset was made for the family of an id."""
+    return family in families() and preset in families()[family].presets
 
 
 def element_preset(name: str) -> str | None:
@@ -82,21 +54,18 @@ def element_preset(name: str) -> str | None:
     return _element_presets().get(name.upper())
 
 
-@lru_cache(maxsize=1)
+@cache
+def element_groups() -> Any:
+    """The named element weights, by where they are from."""
+    return json.loads(Path(__file__).with_name("presets.json").read_text(encoding="utf-8"))["elements"]
+
+
+@cache
 def _element_presets() -> dict[str, str]:
-    groups = table("presets")["elements"]
-    return {name.upper(): text for group in groups for name, text in group["presets"].items()}
+    return {name.upper(): text for group in element_groups() for name, text in group["presets"].items()}
 
 
 def preset_names(like: str) -> list[str]:
     """The names nearest to one that is none."""
     known = [*presets(), *_element_presets()]
     return [presets()[n].name if n in presets() else n for n in get_close_matches(like.upper(), known)]
-
-
-def _cells(text: str) -> list[str]:
-    cells: list[str] = []
-    for part in text.split(","):
-        value, _, count = part.strip().partition("*")
-        cells += [value] * int(count or 1)
-    return cells

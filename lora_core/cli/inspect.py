@@ -10,7 +10,7 @@ from typing import Any
 
 from ..applying import baked
 from ..errors import FileError
-from ..key_maps import Checkpoint, guess_family, is_text_encoder, read_layout
+from ..key_maps import Checkpoint, family_of_file, is_text_encoder, read_layout
 from ..library import trigger_words
 from ..reading import Header, Lora, PartialLora, Stamp, is_pickle, known_hashes, read_header
 from .output import add_json_option, dtype_name, print_error, print_json, size_text, table
@@ -105,10 +105,11 @@ def _baked(metadata: Mapping[str, str]) -> list[str]:
 
 def _lora_facts(path: Path, partial: PartialLora) -> dict[str, Any]:
     lora = partial.outline
+    made_for = family_of_file(lora.metadata, lora.widths)
     text = sum(map(is_text_encoder, lora.layers))
     return {
         "kind": "LoRA",
-        "family": guess_family(lora.widths),
+        "family": str(made_for) if made_for.ids else None,
         "size_bytes": partial.stamp.size,
         "formats": {kind: ranks.total() for kind, ranks in lora.kinds.items()},
         "ranks": _ranks(lora),

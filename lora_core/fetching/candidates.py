@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..key_maps import family_named
+from ..families import family_called
 from ..reading import is_match
 
 _NOT_IN_A_NAME = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]+')
@@ -54,7 +54,8 @@ class Candidate:
     @property
     def family(self) -> str:
         """The family of models the site says it is for; empty where it does not say, or nobody knows it."""
-        return family_named(self.base_model)
+        called = family_called(self.base_model)
+        return called.title if called is not None else ""
 
     def has(self, wanted: str) -> bool:
         """Whether the site says that the file has this hash."""

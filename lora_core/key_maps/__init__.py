@@ -1,13 +1,12 @@
 """What a layer name of a LoRA means in a model, from the model's own keys and shapes.
 
-`families` tells which architecture the keys are of, `names` and `text_encoders` list every spelling of every
-layer, `tables`, `diffusers` and `unet` give them diffusers' names, `checkpoints` finds the weights in a file.
+`names` and `text_encoders` list every spelling of every layer, `diffusers` and `unet` give them diffusers'
+names, `checkpoints` finds the weights in a file, `guess` and `file_family` tell the family of a LoRA.
 """
 
 from .checkpoints import Checkpoint, StoredAt, read_layout
-from .families import Family, describe, find_family, unet_version
-from .file_family import FileFamily, family_named, family_of_file, input_widths
-from .guess import canonical, guess_family, is_text_encoder
+from .file_family import FileFamily, family_of_file, input_widths
+from .guess import canonical, is_text_encoder
 from .key_map import KeyMap, Target
 from .names import model_names
 from .reverse import likely_key
@@ -15,22 +14,16 @@ from .text_encoders import text_encoder_names
 
 __all__ = [
     "Checkpoint",
-    "Family",
     "FileFamily",
     "KeyMap",
     "StoredAt",
     "Target",
     "canonical",
-    "describe",
-    "family_named",
     "family_of_file",
-    "find_family",
-    "guess_family",
     "input_widths",
     "is_text_encoder",
     "likely_key",
     "model_names",
     "read_layout",
     "text_encoder_names",
-    "unet_version",
 ]

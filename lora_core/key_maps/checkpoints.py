@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from ..families import Family, Shapes, find_family, find_version
 from . import names, text_encoders
-from .families import Family, Shapes, describe, find_family
 from .key_map import KeyMap
 
 
@@ -55,8 +55,11 @@ class Checkpoint:
         """The family in a person's words; 'text encoder' for a file without a diffusion model."""
         if not self.model:
             return "text encoder" if self.clip else "unknown"
+        family = self.family
+        if family is None:
+            return "unknown"
         shapes = {k.removeprefix(names.PREFIX): s for k, s in self._shapes(self.model).items()}
-        return describe(self.family, shapes)
+        return find_version(family, shapes).title
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -121,42 +124,16 @@ def _model_places(inside: Mapping[str, str], shapes: Shapes) -> Iterator[tuple[s
     for own, key in inside.items():
         if key == own and key.startswith(_PARTS_OF_CHECKPOINTS):
             continue  # a file whose model has no prefix may have other parts, which do
-        if family in (Family.HUNYUAN_VIDEO, Family.HUNYUAN_IMAGE):
-            own = _hunyuan_key(own)
-        if family in (Family.CASCADE_C, Family.CASCADE_B) and (cut := _IN_PROJ.fullmatch(own)):
+        for ours, released in family.released_as if family is not None else ():
+            own = own.replace(released, ours)
+        if family is not None and family.in_proj and (cut := _IN_PROJ.fullmatch(own)):
             stem, end = cut.groups()
-            yield from _thirds(f"{names.PREFIX}{stem}.to_{{}}.{end}", "qkv", key, shapes)
+            yield from _thirds(f"{names.PREFIX}{stem}.{family.in_proj}{{}}.{end}", "qkv", key, shapes)
         else:
             yield names.PREFIX + own, StoredAt(key)
 
 
 _IN_PROJ = re.compile(r"(.+)\.in_proj_(weight|bias)")
-
-# Tencent's names → the host's (supported_models.py `HunyuanVideo.process_unet_state_dict`), in this order.
-_HUNYUAN_RENAMES = (
-    ("txt_in.t_embedder.mlp.0.", "txt_in.t_embedder.in_layer."),
-    ("txt_in.t_embedder.mlp.2.", "txt_in.t_embedder.out_layer."),
-    ("txt_in.c_embedder.linear_1.", "txt_in.c_embedder.in_layer."),
-    ("txt_in.c_embedder.linear_2.", "txt_in.c_embedder.out_layer."),
-    ("_mod.linear.", "_mod.lin."),
-    ("_attn_qkv.", "_attn.qkv."),
-    ("mlp.fc1.", "mlp.0."),
-    ("mlp.fc2.", "mlp.2."),
-    ("_attn_q_norm.weight", "_attn.norm.query_norm.scale"),
-    ("_attn_k_norm.weight", "_attn.norm.key_norm.scale"),
-    (".q_norm.weight", ".norm.query_norm.scale"),
-    (".k_norm.weight", ".norm.key_norm.scale"),
-    ("_attn_proj.", "_attn.proj."),
-    (".modulation.linear.", ".modulation.lin."),
-    ("_in.mlp.2.", "_in.out_layer."),
-    ("_in.mlp.0.", "_in.in_layer."),
-)
-
-
-def _hunyuan_key(key: str) -> str:
-    for old, new in _HUNYUAN_RENAMES:
-        key = key.replace(old, new)
-    return key
 
 
 def _thirds(name: str, parts: str, key: str, shapes: Shapes) -> Iterator[tuple[str, StoredAt]]:

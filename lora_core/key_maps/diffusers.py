@@ -1,4 +1,4 @@
-"""A transformer's layers under diffusers' names: the tables of tables.py, read for one model's keys.
+"""A transformer's layers under diffusers' names: the tables of its family's record, for one model's keys.
 
 Numbers of blocks come from the keys, widths of slices from the shapes.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from .families import Shapes
+from ..families import Elements, NameTable, Shapes
 from .key_map import Target
-from .tables import Table
 
 
 def swap_halves(change: Tensor) -> Tensor:
@@ -22,8 +22,11 @@ def swap_halves(change: Tensor) -> Tensor:
     return torch.cat([second, first], dim=0)
 
 
-def diffusers_paths(table: Table, shapes: Shapes) -> Iterator[tuple[str, Target]]:
-    """Every diffusers path and what it stands for; `shapes` have the prefix 'diffusion_model.'."""
+def diffusers_paths(table: NameTable, elements: Elements, shapes: Shapes) -> Iterator[tuple[str, Target]]:
+    """Every diffusers path and what it stands for; `shapes` have the prefix 'diffusion_model.'.
+
+    `elements` say how fused weights are cut.
+    """
     for key, shape in shapes.items():
         module = module_of(key)
         if module is None:
@@ -42,13 +45,13 @@ def diffusers_paths(table: Table, shapes: Shapes) -> Iterator[tuple[str, Target]
             swap = swap_halves if rest in table.swapped and shape[0] == 2 * shape[1] else None
             yield f"{theirs}.{number}.{names}", Target(key, None, swap)
             continue
-        start = 0
-        for name, length in zip(names, _lengths(shape, len(names)), strict=True):
+        fused = elements.fused_in(module)
+        lengths = fused.lengths(shape) if fused is not None else ()
+        for name, start, length in _slices(names, lengths):
             yield f"{theirs}.{number}.{name}", Target(key, (0, start, length))
-            start += length
 
 
-_MODULE = re.compile(r"diffusion_model\.(.+)\.(?:weight|scale)")  # RMS norms of Flux call theirs "scale"
+_MODULE = re.compile(r"diffusion_model\.(.+)\.(?:weight|scale)")  # RMS norms of Flux called theirs "scale"
 
 
 def module_of(key: str) -> str | None:
@@ -57,15 +60,11 @@ def module_of(key: str) -> str | None:
     return found[1] if found else None
 
 
-def _lengths(shape: tuple[int, ...], parts: int) -> tuple[int, ...]:
-    """Rows of each part of a fused weight (out, in).
-
-    Two parts are k and v, equal; three are q, k and v, where k and v may have fewer heads; four are q, k, v
-    and the MLP's, which takes the rest. A query is as wide as the input in all of them.
-    """
-    rows, width = shape[0], shape[1]
-    if parts == 2:
-        return (rows // 2,) * 2
-    if parts == 3:
-        return (width, (rows - width) // 2, (rows - width) // 2)
-    return (width, width, width, rows - 3 * width)
+def _slices(names: tuple[str, ...], lengths: tuple[int, ...]) -> Iterator[tuple[str, int, int]]:
+    """(name, start, length) of the parts that have a name; parts of one name in a row are one."""
+    start = 0
+    for name, parts in groupby(zip(names, lengths, strict=False), key=lambda part: part[0]):
+        length = sum(size for _, size in parts)
+        if name:
+            yield name, start, length
+        start += length

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from .families import Family, unet_version
+from ..families import family, version_of_width
 from .unet import unet_paths
 
 # Prefixes trainers put before a layer's path, joined; longest first, so that none hides another.
@@ -27,22 +27,29 @@ _PREFIXES = (
 _TRANSFORMER = re.compile(r"transformer_(?!blocks_)")
 _ENCODER = re.compile(r"(?:lora_(?:prior_)?te\d?_|text_encoders?(?:_\d)?[._])")
 
-# The first pattern that one of the canonical layer names fits decides.
-_PATTERNS: tuple[tuple[str, str], ...] = (
-    (r"joint_blocks_\d+_", Family.SD3.value),
-    (r"(?:joint_transformer_blocks|double_layers)_\d+_", Family.AURAFLOW.value),
-    (r"double_stream_blocks_\d+_", Family.HIDREAM.value),
-    (r"single_transformer_blocks_\d+_attn_to_qkv_mlp_proj", Family.FLUX2.value),
-    (r"double_blocks_19_|single_blocks_3[89]_", f"{Family.HUNYUAN_VIDEO.value} or a relative"),
-    (r"(?:double|single)_blocks_\d+_|single_transformer_blocks_\d+_", f"{Family.FLUX.value} or a relative"),
-    (r"blocks_\d+_(?:self|cross)_attn_(?:[qkvo]|[kv]_img)$", Family.WAN.value),
-    (r"blocks_\d+_attn[12]_", Family.WAN.value),
-    (r"(?:layers|noise_refiner|context_refiner)_\d+_attention_", f"{Family.Z_IMAGE.value} or Lumina 2"),
-    (r"transformer_blocks_\d+_(?:img|txt)_(?:mod|mlp)_", Family.QWEN_IMAGE.value),
-    (r"transformer_blocks_\d+_attn_add_[qkv]_proj", f"{Family.SD3.value} or Qwen-Image"),
-    (r"blocks_\d+_cross_attn_(?:q|kv)_linear", Family.PIXART.value),
-    (r"transformer_blocks_\d+_attn[12]_", f"{Family.LTX.value} or PixArt"),
+# The first pattern that one of the canonical layer names fits decides; the likeliest family stands first.
+_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"joint_blocks_\d+_", ("sd3",)),
+    (r"(?:joint_transformer_blocks|double_layers)_\d+_", ("auraflow",)),
+    (r"double_stream_blocks_\d+_", ("hidream",)),
+    (r"single_transformer_blocks_\d+_attn_to_qkv_mlp_proj", ("flux2",)),
+    (
+        r"double_blocks_19_|single_blocks_3[89]_",
+        ("hunyuan_video", "hunyuan_image", "flux", "flux2", "chroma"),
+    ),
+    (
+        r"(?:double|single)_blocks_\d+_|single_transformer_blocks_\d+_",
+        ("flux", "flux2", "chroma", "hunyuan_video", "hunyuan_image"),
+    ),
+    (r"blocks_\d+_(?:self|cross)_attn_(?:[qkvo]|[kv]_img)$", ("wan",)),
+    (r"blocks_\d+_attn[12]_", ("wan",)),
+    (r"(?:layers|noise_refiner|context_refiner)_\d+_attention_", ("z_image", "lumina2")),
+    (r"transformer_blocks_\d+_(?:img|txt)_(?:mod|mlp)_", ("qwen_image",)),
+    (r"transformer_blocks_\d+_attn_add_[qkv]_proj", ("sd3", "qwen_image")),
+    (r"blocks_\d+_cross_attn_(?:q|kv)_linear", ("pixart",)),
+    (r"transformer_blocks_\d+_attn[12]_", ("ltx", "pixart")),
 )
+_UNETS = ("sd1", "sd2", "sdxl", "sdxl_refiner", "svd")
 
 
 def is_text_encoder(layer: str) -> bool:
@@ -50,8 +57,8 @@ def is_text_encoder(layer: str) -> bool:
     return _ENCODER.match(layer) is not None
 
 
-def guess_family(widths: Mapping[str, int]) -> str | None:
-    """A name for the family, from {layer: width of its input}."""
+def guess_family(widths: Mapping[str, int]) -> tuple[str, ...]:
+    """The ids of the families it may be, the likeliest first, from {layer: width of its input}."""
     names = {canonical(layer): width for layer, width in widths.items()}
     contexts = [
         width
@@ -59,13 +66,14 @@ def guess_family(widths: Mapping[str, int]) -> str | None:
         if name.endswith("_attn2_to_k") and name.startswith(("down_blocks_", "mid_block_", "up_blocks_"))
     ]
     if contexts:
-        return unet_version(max(contexts))
-    for pattern, family in _PATTERNS:
+        version = version_of_width(family("unet"), max(contexts))
+        return (version.id,) if version is not None else ()
+    for pattern, ids in _PATTERNS:
         if any(re.match(pattern, name) for name in names):
-            return family
+            return ids
     if any(name.startswith(("down_blocks_", "up_blocks_", "mid_block_")) for name in names):
-        return Family.UNET.value
-    return None
+        return _UNETS
+    return ()
 
 
 def canonical(layer: str) -> str:

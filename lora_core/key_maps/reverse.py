@@ -9,10 +9,9 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from .families import Family
+from ..families import Family, NameTable
 from .guess import canonical, compvis_modules
 from .names import PREFIX
-from .tables import MORE_TABLES, TABLES, Table
 
 _ENCODER = re.compile(r"text encoder (\d): (.+)")
 _BARE = re.compile(
@@ -44,7 +43,7 @@ def likely_key(layer: str, family: Family | None) -> str:
     name = canonical(layer)
     if found := _ENCODER.fullmatch(name):
         return _encoder_key(int(found[1]), _dotted(found[2]), family)
-    path = compvis_modules().get(name) if family is Family.UNET else None
+    path = compvis_modules().get(name) if family is not None and family.is_kind_of("unet") else None
     path = path or _from_tables(name, family)
     if path is None:
         path = _BARE.sub("", layer) if "." in layer else _dotted(name)
@@ -54,7 +53,7 @@ def likely_key(layer: str, family: Family | None) -> str:
 def _encoder_key(number: int, path: str, family: Family | None) -> str:
     """Named after the encoder that has layers of such names; two CLIPs are l and g by their number."""
     if path.startswith("encoder.block."):
-        encoder = "umt5xxl" if family is Family.WAN else "t5xxl"
+        encoder = "umt5xxl" if family is not None and family.id == "wan" else "t5xxl"
     elif path.startswith(("model.", "layers.")):
         encoder, path = "llama", f"model.{path.removeprefix('model.')}"
     else:
@@ -85,10 +84,10 @@ _Reversed = tuple[Mapping[str, str], Mapping[tuple[str, str], tuple[str, str]]]
 
 @cache
 def _reversed_tables(family: Family) -> tuple[_Reversed, ...]:
-    return tuple(_reversed(tables[family]) for tables in (TABLES, MORE_TABLES) if family in tables)
+    return tuple(map(_reversed, family.tables))
 
 
-def _reversed(table: Table) -> _Reversed:
+def _reversed(table: NameTable) -> _Reversed:
     """Modules outside blocks by their joined name, and (folder, module) by the joined names of both."""
     outside = {name.replace(".", "_"): module for module, name in table.outside.items()}
     inside: dict[tuple[str, str], tuple[str, str]] = {}

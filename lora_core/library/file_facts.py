@@ -94,7 +94,7 @@ def to_json(facts: FileFacts) -> dict[str, Any]:
 def from_json(value: Mapping[str, Any]) -> FileFacts:
     """Raises TypeError, KeyError or AttributeError for what `to_json` did not write."""
     beside = {key: _frozen(item) for key, item in value["about"].items()}
-    family = FileFamily(tuple(value["family"]["names"]), value["family"]["source"])
+    family = FileFamily(tuple(value["family"]["ids"]), value["family"]["source"])
     rest = {key: _frozen(item) for key, item in value.items() if key not in ("about", "family")}
     return FileFacts(about=About(**beside), family=family, **rest)
 

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..blocks import ModelBlocks, Place, blocks_of_model, blocks_without_model
 from ..errors import BrokenFile
-from ..key_maps import Family as Known
-from ..key_maps import FileFamily, Target, is_text_encoder, likely_key, unet_version
+from ..families import families
+from ..key_maps import FileFamily, Target, is_text_encoder, likely_key
 from ..reading import Lora
 from .change_energy import BEYOND_NUMBERS, change_energy, energy
 
@@ -120,21 +120,15 @@ def measure_on(lora: Lora, sides: Sequence[Side]) -> Spectrum:
 
 def measure_alone(lora: Lora, made_for: FileFamily) -> Spectrum:
     """The spectrum of a LoRA by its names alone: blocks are those of the family it seems to be made for."""
-    title = made_for.names[0] if made_for.names else ""
-    known = next((known for known in Known if known.value == title), None)
-    if known is None and title in _UNETS:
-        known = Known.UNET
+    known = families()[made_for.ids[0]] if made_for.ids else None
     keys = {layer: Target(likely_key(layer, known)) for layer in lora.layers}
     text = {layer: target for layer, target in keys.items() if is_text_encoder(layer)}
     rest = {layer: target for layer, target in keys.items() if layer not in text}
     placed = _place_each(text, blocks_of_model({target.key: () for target in text.values()})) if text else []
     if rest:
-        family = blocks_without_model(known, title, (target.key for target in rest.values()))
+        family = blocks_without_model(known, (target.key for target in rest.values()))
         placed += _place_each(rest, family)
     return _measure(lora, [(item, None) for item in placed], str(made_for), has_model=False)
-
-
-_UNETS = frozenset(filter(None, map(unet_version, (768, 1024, 1280, 2048))))
 
 
 def _place(layers: Mapping[str, Target], family: ModelBlocks) -> list[Placed]:

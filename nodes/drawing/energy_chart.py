@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ...lora_core.reports import Spectrum
 
-# Words of an element (lora_core/blocks/elements.json) → name in the legend and colour; the first that is
+# Words of an element (lora_core/families/elements.json) → name in the legend and colour; the first that is
 # among an element's words decides. Colours after Okabe and Ito 2008, which all kinds of eyes can tell apart.
 _GROUPS: Mapping[str, tuple[str, str]] = {
     "attn1": ("self attention", "#0072b2"),

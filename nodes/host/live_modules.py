@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import comfy.lora
@@ -15,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...lora_core.applying import Foreign
+from ...lora_core.families import row_layouts
 from ...lora_core.key_maps import Target
 from ...lora_core.live import PlainTorch, Rows
 
@@ -88,14 +85,7 @@ _READ_ELSEWHERE = frozenset({"trainable_cond_mask"})
 
 def rows_of(path: str) -> Rows:
     """How the rows of a module's input belong to the pictures of a batch."""
-    for rows, patterns in _row_layouts().items():
+    for rows, patterns in row_layouts().items():
         if any(pattern.search(path) for pattern in patterns):
             return rows
     return "apart"
-
-
-@lru_cache(maxsize=1)
-def _row_layouts() -> dict[Rows, list[re.Pattern[str]]]:
-    table = json.loads(Path(__file__).with_name("row_layouts.json").read_text(encoding="utf-8"))
-    names: tuple[Rows, ...] = ("folded", "mixed")
-    return {name: [re.compile(entry["path"]) for entry in table[name]] for name in names}

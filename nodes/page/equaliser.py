@@ -25,6 +25,7 @@ from ...lora_core.blocks import (
     whole_family,
 )
 from ...lora_core.errors import RackError
+from ...lora_core.key_maps import FileFamily
 from ...lora_core.reading import Stamp
 from ...lora_core.reports import Energy, Spectrum
 from .. import host
@@ -39,12 +40,12 @@ class Profile:
     """The blocks of one LoRA's family and what the file does in them."""
 
     spectrum: Spectrum
-    names: tuple[str, ...]  # of the families the file may be for, the likeliest first
+    made_for: FileFamily  # the likeliest family first
 
     @cached_property
     def family(self) -> ModelBlocks:
         """The family with all blocks its models have."""
-        return whole_family(next(iter(self.names), ""), [part.block for part in self.spectrum.blocks])
+        return whole_family(next(iter(self.made_for.ids), ""), [part.block for part in self.spectrum.blocks])
 
     @cached_property
     def shares(self) -> Mapping[str, float]:
@@ -76,7 +77,7 @@ class Profile:
         return {
             "family": self.family.name,
             "title": self.family.title,
-            "alternatives": list(self.names[1:]),
+            "alternatives": list(self.made_for.names[1:]),
             "blocks": [self._block(id) for id in self.bars],
             "elements": list(dict.fromkeys(name for bar in self.bars for name in self.elements.get(bar, ()))),
             "presets": [
@@ -112,7 +113,7 @@ class Profiles:
         stamp = inspected.verdict.lora.stamp
         held = self._held.get(stamp)
         if held is None or held.spectrum is not inspected.spectrum:
-            held = Profile(inspected.spectrum, inspected.verdict.made_for.names)
+            held = Profile(inspected.spectrum, inspected.verdict.made_for)
         self._held[stamp] = held
         self._held.move_to_end(stamp)
         if len(self._held) > self.MOST:

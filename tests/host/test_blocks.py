@@ -14,7 +14,7 @@ import lora_files
 import pytest
 import torch
 from lora_rack.lora_core.blocks import blocks_of_model
-from lora_rack.lora_core.blocks.elements import words
+from lora_rack.lora_core.families import words
 from patching import assert_equal, host_chain
 from test_equality import kohya_tensors
 

@@ -87,9 +87,9 @@ def test_every_strength_is_the_hosts(
 def test_where_a_layer_cannot_tell_the_pictures_apart_each_strength_is_sampled_alone(
     pack: Any, lora_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As those of a mixture of experts cannot (row_layouts.json). The names of its layers stand for ours."""
+    """As those of a mixture of experts cannot (HiDream's record). The names of its layers stand for ours."""
     modules = importlib.import_module(f"{pack.__name__}.nodes.host.live_modules")
-    monkeypatch.setattr(modules, "_row_layouts", lambda: {"mixed": [re.compile(r"\.ffn\.")]})
+    monkeypatch.setattr(modules, "row_layouts", lambda: {"mixed": [re.compile(r"\.ffn\.")]})
     save_lora(lora_folder, "plain")
     ours, theirs, passes = both(pack, "plain", torch.zeros(1, 16, FRAMES, 8, 8), {}, "euler_ancestral")
     assert passes.strengths == (1, 1, 1)

@@ -6,9 +6,9 @@ import pytest
 from block_models import FLUX, MODELS, SD1, SDXL, TEXT
 
 from lora_core.blocks import BlockWeights, ModelBlocks, Place, read_block_weights
-from lora_core.blocks.data import table
-from lora_core.blocks.vectors import lengths, presets
+from lora_core.blocks.vectors import element_groups, lengths, presets
 from lora_core.errors import BadBlockText
+from lora_core.families import families
 
 _IN, _OUT = "IN{:02d}".format, "OUT{:02d}".format
 _D, _S = "D{:02d}".format, "S{:02d}".format
@@ -140,6 +140,8 @@ def test_presets_of_one_number_fit_every_model() -> None:
 
 
 def test_every_table_says_where_it_is_from() -> None:
-    assert all(table(name)["source"] for name in ("families", "elements"))
-    assert all(row["source"] for row in table("vectors")["readings"])
-    assert all(group["source"] for kind in ("vectors", "elements") for group in table("presets")[kind])
+    for family in families().values():
+        assert family.source
+        assert all(reading.source for reading in family.readings)
+        assert all(preset.source for preset in family.presets)
+    assert all(group["source"] for group in element_groups())

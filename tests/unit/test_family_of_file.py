@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-import lora_core.key_maps.file_family as module
-from lora_core.key_maps.families import Family, unet_version
-from lora_core.key_maps.file_family import FileFamily, family_named, family_of_file, input_widths
+from lora_core.families import family as family_by_id
+from lora_core.families import family_called
+from lora_core.key_maps.file_family import FileFamily, family_of_file, input_widths
 from lora_core.reading.key_names import group_keys
-
-KNOWN = {family.value for family in Family} | {"Stable Video Diffusion"}
-KNOWN |= {name for width in (768, 1024, 1280, 2048) if (name := unet_version(width)) is not None}
 
 K = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
 FF = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_ff_net_2"
@@ -64,24 +58,17 @@ FF = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_ff_net_2"
     ],
 )
 def test_every_way_of_writing_a_family(written: str, family: str) -> None:
-    assert family_named(written) == family
+    called = family_called(written)
+    assert (called.title if called else "") == family
 
 
-def test_every_name_in_the_table_is_one_of_the_models() -> None:
-    table = json.loads(Path(module.__file__).with_name("base_families.json").read_text(encoding="utf-8"))
-    names = {*table["spellings"], *(name for names in table["relatives"].values() for name in names)}
-    assert names <= KNOWN
-
-
-@pytest.mark.parametrize(
-    ("width", "family"), [(768, "Stable Diffusion 1"), (1024, "Stable Diffusion 2"), (2048, "SDXL")]
-)
+@pytest.mark.parametrize(("width", "family"), [(768, "sd1"), (1024, "sd2"), (2048, "sdxl")])
 def test_layers_decide_over_what_is_written(width: int, family: str) -> None:
     found = family_of_file({"ss_base_model_version": "flux1"}, {K: width}, "Wan")
     assert found == FileFamily((family,), "its layers")
-    assert found.name == family
+    assert found.names == (family_by_id(family).title,)
     assert found.fits(family)
-    assert not found.fits("Flux.1")
+    assert not found.fits("flux")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +99,7 @@ def test_the_sidecar_decides_where_the_header_is_silent() -> None:
 def test_nothing_known_fits_everything() -> None:
     unknown = family_of_file({}, {"some.layer": 5})
     assert unknown == FileFamily()
-    assert unknown.fits("SDXL")
+    assert unknown.fits("sdxl")
     assert str(unknown) == "unknown"
 
 

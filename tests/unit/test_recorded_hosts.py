@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import recorded_hosts
 from recorded_hosts import ROOT, VERSIONS
 
+from lora_core.families import row_layouts
 from tools.host_record.calls import Call, host_calls, method_calls
 
 NODES = ROOT / "nodes"
@@ -86,11 +86,10 @@ def _drawn_with(function: str, uses: Mapping[str, list[str]]) -> set[str]:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_row_layout_names_modules_of_a_host(version: str) -> None:
-    table = json.loads((NODES / "host" / "row_layouts.json").read_text(encoding="utf-8"))
     keys = [key for entry in recorded_hosts.models(version).values() for key in entry["keys"]]
-    patterns = [row["path"] for kind in ("folded", "mixed") for row in table[kind]]
+    patterns = [pattern for kind in row_layouts().values() for pattern in kind]
     assert len(patterns) > 3
-    assert [path for path in patterns if not any(re.search(path, f".{key}") for key in keys)] == []
+    assert [one for one in patterns if not any(one.search(f".{key}") for key in keys)] == []
 
 
 # Calls

@@ -30,8 +30,8 @@ SHAPES = {"diffusion_model.input_blocks.0.0.weight": (8, 4, 3, 3), **dict.fromke
 MODEL = KeyMap({name: Target(key) for name, key in KEYS.items()}, SHAPES)
 CLIP_SHAPES = {"clip_l.transformer.text_model.encoder.layers.3.mlp.fc1.weight": (8, 768)}
 CLIP = KeyMap({"lora_te_x": Target(next(iter(CLIP_SHAPES)))}, CLIP_SHAPES)
-SD1, SDXL = FileFamily(("Stable Diffusion 1",), "its layers"), FileFamily(("SDXL",), "its layers")
-UNCERTAIN = FileFamily(("Stable Diffusion 1", "SDXL"), "its layers")
+SD1, SDXL = FileFamily(("sd1",), "its layers"), FileFamily(("sdxl",), "its layers")
+UNCERTAIN = FileFamily(("sd1", "sdxl"), "its layers")
 
 
 def _verdict(
