@@ -27,7 +27,7 @@ _NETWORKS = {
     "sd15": lambda: layouts.UNetModel(**layouts.SD15_FULL, **layouts.OPERATIONS),
     # SDXL's smallest sibling at full width, and one block of each of Flux's kinds: real sizes, fewer of them.
     "sdxl": lambda: layouts.UNetModel(**layouts.SDXL_VEGA_FULL, **layouts.OPERATIONS),
-    "flux": layouts.LAYOUTS["flux"].network,
+    "flux": layouts.RELEASED_FLUX.network,
 }
 
 

@@ -2,16 +2,20 @@
 
 Shapes come from the host's own network classes on the meta device, the model from the host's own detection
 of the resulting state dict, so every key map under test is the real one. Reduced where the host still
-recognises the family: SD1.5 in width, SDXL as its smallest sibling (Segmind Vega), SD3 and Flux in depth.
+recognises the family: SD1.5 in width, SDXL as its smallest sibling (Segmind Vega), SD3 in depth, Flux in
+depth and width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
+from unittest import mock
 
+import comfy.model_detection
 import comfy.ops
 import comfy.sd
 import comfy.sd1_clip
@@ -64,9 +68,7 @@ _FLUX = {
     "out_channels": 16,
     "vec_in_dim": 768,
     "context_in_dim": 4096,
-    "hidden_size": 3072,
     "mlp_ratio": 4.0,
-    "num_heads": 24,
     "depth": 1,
     "depth_single_blocks": 1,
     "axes_dim": [16, 56, 56],
@@ -75,6 +77,10 @@ _FLUX = {
     "qkv_bias": True,
     "guidance_embed": True,
 }
+
+
+def _flux(width: int) -> torch.nn.Module:
+    return Flux(**_FLUX, hidden_size=width, num_heads=width // sum(_FLUX["axes_dim"]), **OPERATIONS)
 
 
 def _mmdit() -> torch.nn.Module:
@@ -128,21 +134,39 @@ LAYOUTS: Mapping[str, Layout] = {
         Layout("sd15", lambda: UNetModel(**_SD15, **OPERATIONS), has_clip=True),
         Layout("sdxl", lambda: UNetModel(**_SDXL_VEGA, **OPERATIONS)),
         Layout("sd3", _mmdit, peft_prefix="transformer."),
-        Layout("flux", lambda: Flux(**_FLUX, **OPERATIONS), peft_prefix="transformer."),
+        Layout("flux", lambda: _flux(768), peft_prefix="transformer."),
     )
 }
+RELEASED_FLUX = replace(LAYOUTS["flux"], network=lambda: _flux(3072))
+"""Flux at the one width at which ComfyUI 0.3.75 reads it from a file."""
 
 
-@lru_cache(maxsize=1)  # the largest is 2 GB
+@contextmanager
+def _heads_by_width() -> Iterator[None]:
+    """Have the host count Flux's heads by its width, as newer hosts do; 0.3.75 takes 24 for granted."""
+    detect = comfy.model_detection.detect_unet_config
+
+    def detected(*arguments: Any, **options: Any) -> Any:
+        config = detect(*arguments, **options)
+        if config and config.get("image_model") == "flux":
+            config["num_heads"] = config["hidden_size"] // sum(config["axes_dim"])
+        return config
+
+    with mock.patch.object(comfy.model_detection, "detect_unet_config", detected):
+        yield
+
+
+@cache  # all of them together take 3 GB
 def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """The host's ModelPatcher and CLIP (None where the layout has none) of a layout, in `dtype`."""
     layout = LAYOUTS[name]
     options = {"dtype": dtype}
-    model, clip, _, _ = comfy.sd.load_state_dict_guess_config(
-        layout.state_dict(dtype),
-        output_vae=False,
-        output_clip=layout.has_clip,
-        model_options=options,
-        te_model_options=options,
-    )
+    with _heads_by_width():
+        model, clip, _, _ = comfy.sd.load_state_dict_guess_config(
+            layout.state_dict(dtype),
+            output_vae=False,
+            output_clip=layout.has_clip,
+            model_options=options,
+            te_model_options=options,
+        )
     return model, clip

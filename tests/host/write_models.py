@@ -27,7 +27,7 @@ LORAS = 8
 
 
 def main(models: Path) -> None:
-    for layout in layouts.LAYOUTS.values():
+    for layout in {**layouts.LAYOUTS, "flux": layouts.RELEASED_FLUX}.values():
         # Processors are slow in half precision; Flux stays in it for its size.
         state = layout.state_dict(torch.bfloat16 if layout.name == "flux" else torch.float32)
         folder = "checkpoints" if layout.has_clip else "diffusion_models"

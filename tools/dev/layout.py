@@ -33,6 +33,11 @@ class Layout:
         return self.rack / "base"
 
     @property
+    def bytecode(self) -> Path:
+        """What Python compiles for the programs we start; a folder made by the first of them."""
+        return self.rack / "bytecode"
+
+    @property
     def logs(self) -> Path:
         return self.rack / "logs"
 
