@@ -21,32 +21,35 @@ def lora_name() -> tuple[list[str], dict[str, Any]]:
 
 def strength(what: str) -> tuple[str, dict[str, Any]]:
     """A strength with the range of the host's own LoraLoader."""
-    tooltip = f"How strongly to change the {what}: 0 not at all, 1 as trained, negative the other way."
+    tooltip = (
+        f"The strength for the {what}: 0 has no effect, 1 is as trained, a negative number reverses the "
+        "effect."
+    )
     return "FLOAT", {"default": 1.0, "min": -100.0, "max": 100.0, "step": 0.01, "tooltip": tooltip}
 
 
 def window_start() -> tuple[str, dict[str, Any]]:
     """Where in the sampling an entry switches on."""
-    tooltip = "When the LoRA switches on: 0 at the first step, 0.5 half way through the sampling."
+    tooltip = "The LoRA switches on here: 0 is the first step, 0.5 is half way through the sampling."
     return "FLOAT", {"default": 0.0, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
 
 
 def window_stop() -> tuple[str, dict[str, Any]]:
     """Where in the sampling an entry switches off."""
-    tooltip = "When the LoRA switches off: 1 after the last step, 0.5 half way through the sampling."
+    tooltip = "The LoRA switches off here: 1 is after the last step, 0.5 is half way through the sampling."
     return "FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
 
 
-def stack() -> tuple[str, dict[str, Any]]:
-    """An incoming stack, from these nodes or another pack's."""
-    return "LORA_STACK", {"tooltip": "LoRAs to apply before these. Stacks of other packs fit as well."}
+def stack(use: str = "LoRAs to apply before these.") -> tuple[str, dict[str, Any]]:
+    """An incoming stack, from these nodes or another pack's. `use` says what becomes of it."""
+    return "LORA_STACK", {"tooltip": f"{use} Stacks of other packs work as well."}
 
 
 def blocks(multiline: bool = False) -> tuple[str, dict[str, Any]]:
     """Block weights as text."""
     tooltip = (
         "Weights per block, such as OUTALL, IN04-08=0.5 OUT*=0, IN05-OUT05/attn2=0.3, or a list of numbers. "
-        "What is not named is 1; empty is 1 throughout."
+        "Blocks without a name keep 1; an empty text means 1 everywhere."
     )
     return "STRING", {"default": "", "multiline": multiline, "tooltip": tooltip}
 

@@ -18,8 +18,9 @@ class LoraRackInspect(inputs.NamesOneLora):
 
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
-        "Says what a LoRA file is and which blocks it changes most: format, rank, family, trigger words, and "
-        "a chart of the energy of its change. Connect a model to see what it does to that one."
+        "Shows what a LoRA file is and which blocks it changes most: format, rank, family, trigger words, "
+        "and a chart of the energy of its change. Connect a model to see how much the LoRA changes the "
+        "model's weights."
     )
     RETURN_TYPES = ("STRING", "IMAGE")
     RETURN_NAMES = ("report", "chart")
@@ -36,8 +37,11 @@ class LoraRackInspect(inputs.NamesOneLora):
         return {
             "required": {"lora_name": inputs.lora_name()},
             "optional": {
-                "model": ("MODEL", {"tooltip": "To compare the change with this model's weights."}),
-                "clip": ("CLIP", {"tooltip": "The same for its text encoder."}),
+                "model": ("MODEL", {"tooltip": "The report compares the change with this model's weights."}),
+                "clip": (
+                    "CLIP",
+                    {"tooltip": "The report compares the change with this text encoder's weights."},
+                ),
             },
         }
 

@@ -12,14 +12,14 @@ class LoraRackLoad(inputs.NamesOneLora):
 
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
-        "Applies one LoRA to a model and, if connected, to its text encoder. Fails if it does not fit."
+        "Applies one LoRA to a model and, if connected, to its text encoder. Stops if the LoRA does not fit."
     )
     RETURN_TYPES = ("MODEL", "CLIP", "STRING")
     RETURN_NAMES = ("MODEL", "CLIP", "trigger_words")
     OUTPUT_TOOLTIPS = (
         "The model with the LoRA applied.",
         "The text encoder with the LoRA applied.",
-        "Words the LoRA answers to, from the files beside it or its header.",
+        "The LoRA's trigger words, from the files beside the LoRA or from its header.",
     )
     FUNCTION = "load"
     SEARCH_ALIASES = ("lora", "load lora", "lora loader")
@@ -34,7 +34,10 @@ class LoraRackLoad(inputs.NamesOneLora):
                 "strength_clip": inputs.strength("text encoder"),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if the LoRA was trained on it too."}),
+                "clip": (
+                    "CLIP",
+                    {"tooltip": "The text encoder, for a LoRA that changes the text encoder too."},
+                ),
                 "blocks": inputs.blocks(),
                 "start": inputs.window_start(),
                 "stop": inputs.window_stop(),

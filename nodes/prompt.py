@@ -16,8 +16,8 @@ class LoraRackPrompt:
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
         "Takes the <lora:name:0.8> tags out of a prompt and adds them to a stack. Connect the prompt to a "
-        "text encoder and the stack to Apply LoRA Stack. For a positive and a negative prompt, chain two by "
-        "their stacks."
+        "text encoder and the stack to Apply LoRA Stack. For a positive and a negative prompt, chain two of "
+        "these nodes by their stacks."
     )
     RETURN_TYPES = ("STRING", "LORA_STACK")
     RETURN_NAMES = ("prompt", "stack")
@@ -34,7 +34,7 @@ class LoraRackPrompt:
             "A prompt. A LoRA tag may stand anywhere in it; a line that begins with # switches its tags off."
         )
         embeddings = (
-            "Also take the bare names of installed textual inversions for embedding:name, as A1111 does."
+            "Also read the bare names of installed textual inversions as embedding:name, as A1111 does."
         )
         return {
             "required": {

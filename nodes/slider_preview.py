@@ -40,14 +40,14 @@ class LoraRackSliderPreview:
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
         "Renders a slider at several strengths in one pass, from the same noise, measures each picture, and "
-        "hands on the stack with the strength you pick."
+        "returns the stack with the strength you pick."
     )
     RETURN_TYPES = ("IMAGE", "IMAGE", "LORA_STACK", "STRING")
     RETURN_NAMES = ("images", "sheet", "stack", "measurements")
     OUTPUT_TOOLTIPS = (
         "One picture per strength.",
         "The pictures under their strengths, and each measure as a chart.",
-        "The incoming stack, then the slider at the picked strength.",
+        "The incoming stack followed by the slider at the picked strength.",
         "Luma, saturation and detail of every picture as JSON.",
     )
     FUNCTION = "preview"
@@ -61,25 +61,37 @@ class LoraRackSliderPreview:
     def INPUT_TYPES(cls) -> dict[str, Any]:
         text = {"multiline": True, "dynamicPrompts": True}
         values = "Strengths: from:to:count such as -2:2:5, or a list such as -1, 0, 1."
-        pick = "The strength the stack goes on with. Changing it alone renders nothing again."
+        pick = "The slider's strength in the outgoing stack. A change of pick alone renders nothing again."
         seed = {"default": 0, "min": 0, "max": 0xFFFFFFFFFFFFFFFF, "control_after_generate": True}
         cfg = {"default": 8.0, "min": 0.0, "max": 100.0, "step": 0.1, "round": 0.01}
         denoise = {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01}
         return {
             "required": {
-                "model": ("MODEL", {"tooltip": "The diffusion model, with whatever is patched on it."}),
+                "model": ("MODEL", {"tooltip": "The diffusion model, with its patches."}),
                 "clip": ("CLIP", {"tooltip": "The text encoder for both prompts."}),
                 "vae": ("VAE", {"tooltip": "Decodes the pictures."}),
-                "positive": ("STRING", {**text, "tooltip": "What to paint."}),
-                "negative": ("STRING", {**text, "tooltip": "What to keep out."}),
-                "latent_image": ("LATENT", {"tooltip": "What every strength starts from."}),
-                "seed": ("INT", {**seed, "tooltip": "The noise, the same for every strength."}),
+                "positive": ("STRING", {**text, "tooltip": "The prompt: what the picture shows."}),
+                "negative": (
+                    "STRING",
+                    {**text, "tooltip": "The negative prompt: what the picture does not show."},
+                ),
+                "latent_image": ("LATENT", {"tooltip": "The latent from which every strength starts."}),
+                "seed": (
+                    "INT",
+                    {**seed, "tooltip": "The seed of the noise, which is the same for every strength."},
+                ),
                 "steps": ("INT", {"default": 20, "min": 1, "max": 10000, "tooltip": "Sampling steps."}),
                 "cfg": ("FLOAT", {**cfg, "tooltip": "How closely to follow the prompts."}),
                 "sampler_name": (host.sampler_names(), {"tooltip": "As in KSampler."}),
                 "scheduler": (host.scheduler_names(), {"tooltip": "As in KSampler."}),
-                "denoise": ("FLOAT", {**denoise, "tooltip": "Below 1 keeps some of the latent's picture."}),
-                "slider": ([*SLIDERS, OTHER], {"tooltip": "Which slider. For other, name the LoRA."}),
+                "denoise": (
+                    "FLOAT",
+                    {**denoise, "tooltip": "A value below 1 keeps a part of the latent's picture."},
+                ),
+                "slider": (
+                    [*SLIDERS, OTHER],
+                    {"tooltip": "The slider to preview. For other, choose the LoRA in lora_name."},
+                ),
                 "lora_name": slider_lora("the slider"),
                 "values": ("STRING", {"default": "-2:2:5", "tooltip": values}),
                 "pick": (

@@ -38,7 +38,7 @@ class LoraRackSliders:
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
         "Detail, saturation and brightness as three sliders. 0 leaves a slider out. "
-        "Any other LoRA can be put on each."
+        "You can choose another LoRA for each slider."
     )
     RETURN_TYPES = ("LORA_STACK",)
     RETURN_NAMES = ("stack",)
@@ -55,7 +55,7 @@ class LoraRackSliders:
             "brightness": "Lighter above 0, darker below.",
         }
         strengths = {slider: ("FLOAT", {**number, "tooltip": tooltips[slider]}) for slider in SLIDERS}
-        model = "Only to choose the file of its family, where several sliders could be meant by auto."
+        model = "If auto finds several slider files, it takes the one for this model's family."
         return {
             "required": strengths | {f"{slider}_lora": slider_lora(slider) for slider in SLIDERS},
             "optional": {"stack": inputs.stack(), "model": ("MODEL", {"tooltip": model})},

@@ -16,10 +16,13 @@ class LoraRackAdd(inputs.NamesOneLora):
     """One more LoRA at the end of a stack."""
 
     CATEGORY = inputs.CATEGORY
-    DESCRIPTION = "Adds one LoRA to a stack. Chain several; connect strengths to other nodes where you like."
+    DESCRIPTION = (
+        "Adds one LoRA to a stack. You can chain several of these nodes, and connect their strengths to "
+        "other nodes."
+    )
     RETURN_TYPES = ("LORA_STACK", "STRING")
     RETURN_NAMES = ("stack", "trigger_words")
-    OUTPUT_TOOLTIPS = ("The stack with this LoRA at its end.", "Words this LoRA answers to.")
+    OUTPUT_TOOLTIPS = ("The stack with this LoRA at its end.", "The LoRA's trigger words.")
     FUNCTION = "add"
     SEARCH_ALIASES = ("lora stack", "lora stacker")
 
@@ -66,7 +69,7 @@ class LoraRackStack:
     )
     RETURN_TYPES = ("LORA_STACK", "STRING")
     RETURN_NAMES = ("stack", "trigger_words")
-    OUTPUT_TOOLTIPS = ("The incoming stack followed by these LoRAs.", "Words these LoRAs answer to.")
+    OUTPUT_TOOLTIPS = ("The incoming stack followed by these LoRAs.", "The trigger words of these LoRAs.")
     FUNCTION = "build"
     SEARCH_ALIASES = ("lora stack", "lora stacker", "power lora", "multi lora")
 
@@ -103,7 +106,7 @@ class LoraRackApply:
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
         "Applies a stack to a model and, if connected, to its text encoder, as one patch per weight. "
-        "The report says what became of each LoRA."
+        "The report says what happened to each LoRA."
     )
     RETURN_TYPES = ("MODEL", "CLIP", "STRING")
     RETURN_NAMES = ("MODEL", "CLIP", "report")
@@ -122,16 +125,19 @@ class LoraRackApply:
         )
         mode = (
             "merged: write the stack into the weights, free while sampling. live: add it while sampling and "
-            "write no weight. auto: merged, live where a LoRA has a start or stop or weights are packed."
+            "write no weight. auto: merged, but live for LoRAs with a start or stop and for packed weights."
         )
         return {
             "required": {
                 "model": ("MODEL", {"tooltip": "The diffusion model to apply the stack to."}),
-                "stack": inputs.stack(),
+                "stack": inputs.stack("The stack to apply."),
                 "mismatch": (["error", "warn"], {"default": "error", "tooltip": mismatch}),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."}),
+                "clip": (
+                    "CLIP",
+                    {"tooltip": "The text encoder, for LoRAs that change the text encoder too."},
+                ),
                 "mode": (list(MODES), {"default": "auto", "tooltip": mode}),
             },
         }

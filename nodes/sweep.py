@@ -20,7 +20,9 @@ _AXES = "<lora:add_detail> -2:2:5"
 
 def lora_sweep() -> tuple[str, dict[str, Any]]:
     """The wire from a sweep to its parts."""
-    return "LORA_SWEEP", {"tooltip": "From LoRA Strength Sweep: which strengths the rows of the batch have."}
+    return "LORA_SWEEP", {
+        "tooltip": "The sweep from LoRA Strength Sweep. It gives each row of the batch its strength."
+    }
 
 
 class LoraRackSweep:
@@ -37,7 +39,7 @@ class LoraRackSweep:
         "The model with the stack applied, which gives each row of the batch its own strength.",
         "The text encoder with the stack applied, for Encode Prompt for Sweep.",
         "The latent once per strength.",
-        "The sweep, for its prompt and its sheet.",
+        "The sweep, for Encode Prompt for Sweep and for Sweep Contact Sheet.",
     )
     FUNCTION = "prepare"
     SEARCH_ALIASES = ("xy plot", "lora strength", "slider", "grid")
@@ -50,12 +52,15 @@ class LoraRackSweep:
         )
         return {
             "required": {
-                "model": ("MODEL", {"tooltip": "The diffusion model, with whatever is patched on it."}),
-                "latent": ("LATENT", {"tooltip": "What every strength starts from."}),
+                "model": ("MODEL", {"tooltip": "The diffusion model, with its patches."}),
+                "latent": ("LATENT", {"tooltip": "The latent from which every strength starts."}),
                 "axes": ("STRING", {"multiline": True, "default": _AXES, "tooltip": axes}),
             },
             "optional": {
-                "clip": ("CLIP", {"tooltip": "The text encoder, if any LoRA was trained on it too."}),
+                "clip": (
+                    "CLIP",
+                    {"tooltip": "The text encoder, for LoRAs that change the text encoder too."},
+                ),
                 "stack": inputs.stack(),
             },
         }
@@ -91,8 +96,8 @@ class LoraRackSweepEncode:
 
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
-        "Encodes a prompt for every strength of a sweep. A LoRA that leaves the text encoder alone costs one "
-        "encoding, any other one per strength."
+        "Encodes a prompt for every strength of a sweep. A LoRA that leaves the text encoder alone needs "
+        "one encoding. Any other LoRA needs one encoding per strength."
     )
     RETURN_TYPES = ("CONDITIONING",)
     OUTPUT_TOOLTIPS = ("A row per strength, for the sampler of the sweep.",)
