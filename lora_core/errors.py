@@ -153,7 +153,7 @@ class MissingLora(UnresolvedLora):
         if candidates:
             hint = f"Nearest names: {', '.join(candidates)}"
         else:
-            hint = "No name comes near it; put the file into a loras folder and refresh"
+            hint = "No name is similar; put the file into a loras folder and refresh"
         wanted = f"{name!r}, and no file has the hash {hash}" if hash else repr(name)
         source = f". It comes from {page}" if page else ""
         super().__init__(name, candidates, f"no LoRA is called {wanted}. {hint}{source}")
@@ -178,8 +178,8 @@ class OtherContent(UnresolvedLora):
         super().__init__(
             name,
             candidates,
-            f"no file has the hash {hash}. {', '.join(candidates)} has the name {name!r} but another content "
-            f"(AutoV2 {found}). Get the file of that hash{source}, or take the hash out to use this one",
+            f"no file has the hash {hash}. {', '.join(candidates)} has the name {name!r} but other content "
+            f"(AutoV2 {found}). Get the file of that hash{source}, or remove the hash to use this file",
         )
 
 
@@ -189,7 +189,9 @@ class BadHash(UnresolvedLora):
     def __init__(self, hash: str, problem: str) -> None:
         self.hash = hash
         super().__init__(
-            "", (), f"{hash!r} is no hash of a LoRA: {problem}. Take it out to find the file by its name"
+            "",
+            (),
+            f"{hash!r} is not a hash of a LoRA: {problem}. Remove the hash to find the file by its name",
         )
 
 

@@ -117,7 +117,7 @@ def _nothing(_: str) -> None:
 
 
 def _refused(constant: str) -> None:
-    raise BadJson(f"holds {constant}, which is no number")
+    raise BadJson(f"holds {constant}, which is not a number")
 
 
 def _check_depth(value: Any) -> None:

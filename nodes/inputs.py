@@ -61,7 +61,7 @@ def entry(
     check_window(start, stop)
     for what, value in (("strength_model", strength_model), ("strength_clip", strength_clip)):
         if not math.isfinite(value):
-            raise RackError(f"{what} is {value}, expected a number that is not beyond all bounds")
+            raise RackError(f"{what} is {value}, expected a finite number")
     weights = read_block_weights(blocks)
     return Entry(name_of(lora_name), strength_model, strength_clip, blocks=weights, start=start, stop=stop)
 

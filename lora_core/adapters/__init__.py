@@ -116,7 +116,7 @@ def _decorate(adapter: Any, tensors: Roles) -> tuple[Adapter, set[str]]:
         return made, set()
     decorated, roles = dora.wrap(adapter, tensors)
     if "reshape" in tensors and not isinstance(decorated, low_rank.LowRank):
-        raise BadTensors("reshape", f"goes with a plain LoRA alone, not with {decorated.kind}")
+        raise BadTensors("reshape", f"works only with a plain LoRA, not with {decorated.kind}")
     if isinstance(decorated, low_rank.LowRank):
         return padded.pad(decorated, tensors)
     return decorated, roles

@@ -54,8 +54,8 @@ class DoRA(_Decorated):
     """LyCORIS: `magnitude` (out,) or, with `on_input`, (in,)."""
 
     unlike_host: ClassVar[str] = (
-        "lengths of rows taken after the change and the strength as LyCORIS trains it; "
-        "ComfyUI takes rows before the change and blends the result with the weight"
+        "row lengths are measured after the change, and the strength acts as in LyCORIS; "
+        "ComfyUI measures them before the change and blends the result with the weight"
     )
 
     on_input: bool
@@ -125,5 +125,5 @@ def _check(magnitude: Tensor, inner: Inner, role: str, on_input: bool) -> None:
     shape = inner.change_shape
     fits = shape is None or (shape[1] % magnitude.numel() == 0 if on_input else shape[0] == magnitude.numel())
     if not (one_axis and fits):
-        problem = f"of shape {list(magnitude.shape)} has not one number per row or per input"
+        problem = f"of shape {list(magnitude.shape)} does not have one number per row or per input"
         raise BadTensors(role, problem + (f" of a weight of {list(shape)}" if shape else ""))

@@ -50,7 +50,9 @@ class SetWeight:
 
     kind: ClassVar[str] = "set weight"
     needs_weight: ClassVar[bool] = True
-    unlike_host: ClassVar[str] = "set at any strength but 0, which switches off; ComfyUI sets them at 0 too"
+    unlike_host: ClassVar[str] = (
+        "set at every strength except 0, which switches them off; ComfyUI sets them at 0 too"
+    )
 
     value: Tensor
 

@@ -21,7 +21,7 @@ class IA3:
 
     kind: ClassVar[str] = "IA3"
     needs_weight: ClassVar[bool] = True
-    unlike_host: ClassVar[str] = "ComfyUI does not know it and would leave it out"
+    unlike_host: ClassVar[str] = "ComfyUI does not know this format and would leave it out"
 
     vector: Tensor
     on_input: bool

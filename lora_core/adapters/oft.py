@@ -46,7 +46,7 @@ class OFT(_Turn):
 
     kind: ClassVar[str] = "OFT"
     unlike_host: ClassVar[str] = (
-        "turned once by the strength, with its bound and rescale, as LyCORIS trains it; "
+        "turned once by the strength, with bound and rescale, as in LyCORIS; "
         "ComfyUI squares the strength, drops rescale and misreads the bound"
     )
 
@@ -70,8 +70,8 @@ class BOFT(_Turn):
 
     kind: ClassVar[str] = "BOFT"
     unlike_host: ClassVar[str] = (
-        "every stage turned by the strength and no more, as LyCORIS trains it; "
-        "ComfyUI blends with the strength once again, misreads the bound, and without alpha applies nothing"
+        "every stage turned once by the strength, as in LyCORIS; "
+        "ComfyUI applies the strength twice, misreads the bound, and applies nothing without alpha"
     )
 
     def fits(self, shape: tuple[int, ...]) -> bool:

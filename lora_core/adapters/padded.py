@@ -59,7 +59,7 @@ def pad(adapter: LowRank, tensors: Roles) -> tuple[Padded | LowRank, set[str]]:
         return adapter, set()
     shape = tensors["reshape"]
     if shape.is_floating_point() or shape.ndim != 1 or not 0 < shape.numel() <= MAX_DIMENSIONS:
-        raise BadTensors("reshape", f"is no shape but {shape.dtype} of shape {list(shape.shape)}")
+        raise BadTensors("reshape", f"is not a shape but {shape.dtype} of shape {list(shape.shape)}")
     sizes = tuple(int(size) for size in shape)
     if min(sizes) < 1 or matrix_shape(sizes) != adapter.change_shape:
         raise BadTensors("reshape", f"asks for {list(sizes)}, the factors make {list(adapter.change_shape)}")

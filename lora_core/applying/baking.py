@@ -125,8 +125,10 @@ def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path])
     """
     for entry in entries:
         if entry.has_window:
-            remedy = "Leave start and stop out, or apply the stack while sampling"
-            raise RackError(f"{entry.name!r} is on for a part of the sampling, a checkpoint is not. {remedy}")
+            remedy = "Remove start and stop, or apply the stack while sampling"
+            raise RackError(
+                f"{entry.name!r} acts on a part of the sampling only, a checkpoint acts throughout. {remedy}"
+            )
     header = read_header(checkpoint)
     layout = read_layout({key: info.shape for key, info in header.tensors.items()})
     model_map = layout.model_map() if layout.model else None
@@ -178,8 +180,8 @@ def _add(
 def _refuse_packed(target: Target, info: TensorInfo, header: Header) -> None:
     if not info.dtype.is_floating_point:
         raise RackError(
-            f"{header.stamp.path}: {target.key} is packed ({info.dtype}), and a change of it cannot be "
-            "stored. Merge into the same model in floating point"
+            f"{header.stamp.path}: {target.key} is packed ({info.dtype}), and cannot store a "
+            "change. Merge into the same model in floating point"
         )
 
 

@@ -69,7 +69,7 @@ class Match:
     def require_fit(self) -> None:
         """Raises ShapeMismatch when a layer has another shape than the model's."""
         if self.misfits:
-            more = f" (and {len(self.misfits) - 1} layers more)" if len(self.misfits) > 1 else ""
+            more = f" (and {len(self.misfits) - 1} more layers)" if len(self.misfits) > 1 else ""
             raise ShapeMismatch(
                 f"{self.lora.stamp.path.name}: {self.misfits[0]}{more}. "
                 "The LoRA was made for another model; use one made for this model's family"

@@ -31,7 +31,7 @@ class Way:
         if not self.is_live:
             return "merged"
         count = len(self.merged_keys)
-        rest = f", {count} weight{'s' * (count > 1)} no layer applies merged" if count else ""
+        rest = f", {count} weight{'s' * (count > 1)} that no layer applies merged" if count else ""
         return f"live{self.reason}{rest}"
 
 
@@ -62,8 +62,8 @@ def choose_ways(
             raise NotLive(
                 sorted(merged),
                 f"{entry.name} is on {_window(entry)}, but no layer of the model applies "
-                f"{', '.join(sorted(merged)[:3])} by itself, so it cannot be switched there. "
-                "Take start and stop away, or use a LoRA without such weights",
+                f"{', '.join(sorted(merged)[:3])} by itself, so the LoRA cannot be switched there. "
+                "Remove start and stop, or use a LoRA without such weights",
             )
         ways.append(Way(True, reason, merged))
     return ways
@@ -74,8 +74,8 @@ def _reason(mode: str, entry: Entry, found: Match, packed: Collection[str]) -> s
     if entry.has_window:
         if mode == "merged":
             raise BadMode(
-                f"{entry.name} is on {_window(entry)}, and merged weights stay the same for all of it. "
-                "Choose mode auto or live, or take its start and stop away"
+                f"{entry.name} is on {_window(entry)}, but merged weights stay the same throughout. "
+                "Choose mode auto or live, or remove its start and stop"
             )
         return f" {_window(entry)}"
     if mode == "live":

@@ -95,10 +95,10 @@ def in_parts(target: Target, adapter: Adapter | Foreign, strength: Apart) -> InP
     Raises RackError for the two kinds that are only known as a whole.
     """
     if isinstance(adapter, Foreign | Padded):
-        why = "makes it larger" if isinstance(adapter, Padded) else "is only known to ComfyUI's own adapters"
+        why = "makes it larger" if isinstance(adapter, Padded) else "is known only to ComfyUI's own adapters"
         raise RackError(
-            f"the parts of {target.key} cannot be weighted apart for a LoRA that {why}. "
-            "Give its elements one weight, such as qkv for q, k and v"
+            f"the parts of {target.key} cannot have separate weights for a LoRA that {why}. "
+            "Give the parts one weight, such as qkv for q, k and v"
         )
     return InParts(adapter, tuple((*place, number) for place, number in strength.parts if number))
 

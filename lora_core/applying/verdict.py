@@ -102,7 +102,7 @@ class Verdict:
     def nothing(self) -> str:
         """Why the entry changes nothing; empty where it does."""
         if self.entry.has_window and self.entry.start == self.entry.stop:
-            return f"it starts and stops at {self.entry.start:g}"
+            return f"start and stop are both {self.entry.start:g}"
         parts = [part for part in self.parts if part.has_layers]
         if not self.parts:
             return ""  # without a model nothing is known
@@ -130,7 +130,7 @@ class Verdict:
         """Raises NotALora when neither a formula here nor one of ComfyUI's takes a single key."""
         if not self.lora.layers and not self.foreign_keys:
             example = next(iter(self.lora.unknown_keys))
-            problem = f"has no key a LoRA for this model would have (its first key is {example!r})"
+            problem = f"has no key of a LoRA for this model (its first key is {example!r})"
             raise NotALora(self.lora.stamp.path, problem, "Check what the file is for")
 
     def require_effect(self) -> None:
@@ -141,7 +141,7 @@ class Verdict:
         if self.other_family and (self.misfits or self._lost or not self.matched):
             raise OtherFamily(
                 f"{self.entry.name}: {self.other_family}; {self._counts()}. "
-                "Connect a model of its family, or take the LoRA out"
+                "Connect a model of its family, or remove the LoRA"
             )
         for part in self.parts:
             part.match.require_fit()
@@ -150,7 +150,7 @@ class Verdict:
             raise NothingMatches(
                 f"{self.entry.name}: none of its {_count(self.lora.layers, 'layer')} is in the connected "
                 f"{self._connected} (its first layer is {example!r}). It was made for another kind of model: "
-                "connect a model of its family, or take the LoRA out"
+                "connect a model of its family, or remove the LoRA"
             )
 
     def describe(self) -> str:
@@ -223,7 +223,8 @@ class Verdict:
 
     def _notes(self) -> Iterator[str]:
         if self.misfits:
-            yield f"left out for another shape: {_count(self.misfits, 'layer')}, such as {self.misfits[0]}"
+            count = _count(self.misfits, "layer")
+            yield f"left out because of another shape: {count}, such as {self.misfits[0]}"
         if self.unmatched and (self.matched or self.misfits):
             count = _count(self.unmatched, "layer")
             yield f"not in the {self._connected}: {count}, such as {self.unmatched[0]}"
@@ -231,7 +232,7 @@ class Verdict:
         if blocks:
             yield f"blocks: {'; '.join(blocks)}"
         if missing := self._missing_elements:
-            yield f"nothing in the {self._connected} is meant by {', '.join(sorted(missing))}"
+            yield f"no part of the {self._connected} matches {', '.join(sorted(missing))}"
         if self._unknown_keys:
             yield f"not a LoRA's: {_count(self._unknown_keys, 'key')}, such as {self._unknown_keys[0]}"
         yield from self.lora.notes
@@ -240,9 +241,9 @@ class Verdict:
         yield from (f"{kind}: {unlike}" for kind, unlike in kinds.items() if unlike)
         if self.unlisted:
             count, example = _count(self.unlisted, "weight"), min(self.unlisted)
-            yield f"left alone by ComfyUI's own loader, written here: {count}, such as {example}"
+            yield f"skipped by ComfyUI's own loader, written by this pack: {count}, such as {example}"
         if self.entry.has_window and self.clip and self.entry.strength_clip:
-            yield "the text encoder knows no steps, so its part is applied throughout"
+            yield "the text encoder has no steps, so its part acts throughout"
         if self.foreign_keys:
             yield (
                 f"{_count(self.foreign_keys, 'key')} of a format this pack has no formula for, "
@@ -292,7 +293,7 @@ def idle(entry: Entry) -> str:
     if entry.is_active and entry.start < entry.stop:
         return ""
     if entry.is_active:
-        return f"{entry.name}: never on, it starts and stops at {entry.start:g}"
+        return f"{entry.name}: never on, start and stop are both {entry.start:g}"
     return f"{entry.name}: {'at 0' if entry.enabled else 'off'}"
 
 

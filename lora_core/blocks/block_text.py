@@ -223,7 +223,7 @@ class _Reader:
     def _finite(self, text: str, position: int) -> float:
         value = float(text)
         if not math.isfinite(value):
-            raise self._error(position, repr(text), "a number that is not beyond all bounds")
+            raise self._error(position, repr(text), "a finite number")
         return value
 
     def _misselected(self, name: str, position: int) -> BadBlockText:

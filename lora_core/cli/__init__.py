@@ -1,6 +1,6 @@
 """The command line: inspect, keys, merge, diff, convert, get.
 
-Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 all is well; 1 the
+Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 success; 1 the
 files differ, a LoRA does not belong on the model, or part of a workflow stays as it is; 2 wrong use, or a
 file that cannot be used.
 """
@@ -21,7 +21,7 @@ __all__ = ["main"]
 
 COMMANDS = (inspect, keys, merge, diff, convert, get)
 _EPILOG = (
-    "Exit codes: 0 all is well; 1 files differ, a LoRA does not fit, or part of a workflow is left; "
+    "Exit codes: 0 success; 1 files differ, a LoRA does not fit, or a part of a workflow stays; "
     "2 wrong use or an unusable file."
 )
 

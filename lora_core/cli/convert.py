@@ -20,11 +20,11 @@ def add_to(commands: Any) -> None:
         "convert",
         help="rewrite a workflow with these nodes",
         description="Rewrite a workflow made with other LoRA nodes, in the editor's or the API's format. "
-        "What has no counterpart stays as it is and is listed.",
+        "Nodes without a counterpart stay, and the report lists them.",
     )
     parser.add_argument("workflow", type=Path, metavar="WORKFLOW", help="a .json file")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="default: WORKFLOW.rack.json")
-    parser.add_argument("--force", action="store_true", help="write over a file that is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing file")
     add_json_option(parser)
     parser.set_defaults(run=run)
 

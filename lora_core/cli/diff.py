@@ -35,9 +35,9 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
-        help="the largest difference that counts as none; 1e-5 for what LoRAs do, 0 for tensors",
+        help="the largest difference to ignore; 1e-5 for what LoRAs do, 0 for tensors",
     )
-    parser.add_argument("--all", action="store_true", help="list what is equal too")
+    parser.add_argument("--all", action="store_true", help="also list equal entries")
     add_json_option(parser)
     parser.set_defaults(run=run)
 

@@ -82,7 +82,9 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would come, and stop")
     parser.add_argument(
-        "--progress", action=argparse.BooleanOptionalAction, help="the bar on stderr; on in a terminal"
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show the bar on stderr (default: in a terminal)",
     )
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -92,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     """Look everything up, say what it is, bring it."""
     folder: Path = options.to
     if not folder.is_dir():
-        raise RackError(f"{folder}: is no folder. Name a loras folder with --to")
+        raise RackError(f"{folder}: is not a folder. Name a loras folder with --to")
     wanted, outcomes = _wanted(options.references, folder)
     clean_parts(folder)
     fetcher = Fetcher(_sites(), Answers(None))

@@ -42,11 +42,13 @@ def add_to(commands: Any) -> None:
     """Declare the command and its options."""
     parser = commands.add_parser(
         "inspect",
-        help="say what files are",
-        description="Say what files are: format, ranks, layers, family, metadata, trigger words.",
+        help="describe files",
+        description="Describe files: format, ranks, layers, family, metadata, trigger words.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--hashes", action="store_true", help="the hashes Civitai and A1111 know the file by")
+    parser.add_argument(
+        "--hashes", action="store_true", help="also print the hashes that Civitai and A1111 use"
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 

@@ -51,15 +51,19 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument("--loras", type=Path, metavar="DIR", help="the folder in which tags name files")
     parser.add_argument(
-        "--into", type=Path, required=True, metavar="CHECKPOINT", help="what to change; only read"
+        "--into",
+        type=Path,
+        required=True,
+        metavar="CHECKPOINT",
+        help="the checkpoint to change; it is only read",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the result")
+    parser.add_argument("--dtype", choices=_DTYPES, help="dtype of the result (default: each tensor's own)")
+    parser.add_argument("--force", action="store_true", help="replace --out if it exists")
     parser.add_argument(
-        "--dtype", choices=_DTYPES, help="dtype of the result; its tensors' own when left out"
-    )
-    parser.add_argument("--force", action="store_true", help="replace --out when it exists")
-    parser.add_argument(
-        "--progress", action=argparse.BooleanOptionalAction, help="the bar on stderr; on in a terminal"
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="show the bar on stderr (default: in a terminal)",
     )
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -70,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_existing(options.out, options.force)
     rows = read_stack(options.stack or [], options.stack_files, options.loras)
     if not rows:
-        raise RackError("the stack is empty, or all of it is off or at strength 0. Name a LoRA")
+        raise RackError("the stack is empty, or every entry is off or at strength 0. Name a LoRA")
     planned = plan_bake(options.into, [row.entry for row in rows], [row.path for row in rows])
     with ProgressBar(options.progress, sys.stderr) as progress:
         size = bake(planned, options.out, _DTYPES.get(options.dtype), options.force, progress)

@@ -46,7 +46,7 @@ def _text(name: str) -> str:
     except OSError as error:
         raise RackError(f"{name}: cannot be read ({error.strerror}). Name a text file of tags") from None
     except UnicodeDecodeError:
-        raise RackError(f"{name}: is no text in UTF-8. Name a text file of tags") from None
+        raise RackError(f"{name}: is not UTF-8 text. Name a text file of tags") from None
 
 
 def _tags(text: str, folder: Path | None) -> list[Row]:
@@ -62,7 +62,7 @@ def _tags(text: str, folder: Path | None) -> list[Row]:
 def lora_files(folder: Path) -> list[str]:
     """Every file under `folder` that may be a LoRA, relative to it. Raises RackError for no folder."""
     if not folder.is_dir():
-        raise RackError(f"{folder}: is no folder. Name the folder of your LoRAs")
+        raise RackError(f"{folder}: is not a folder. Name the folder of your LoRAs")
     found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
@@ -91,7 +91,7 @@ def _number(item: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise RackError(f"{item}: {text!r} is no strength. Write FILE:0.8 or FILE:0.8:0.5") from None
+        raise RackError(f"{item}: {text!r} is not a strength. Write FILE:0.8 or FILE:0.8:0.5") from None
     if value != value or value in (float("inf"), float("-inf")):
         raise RackError(f"{item}: a strength must be a finite number")
     return value

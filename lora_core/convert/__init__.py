@@ -60,7 +60,7 @@ def convert_back(workflow: Any, name_of: NameOf, chosen: Chosen = EVERY) -> Conv
     rewritten = copy.deepcopy(workflow)
     findings = Findings()
     if not is_editor_workflow(rewritten):
-        raise BadWorkflow("this is no workflow of the editor: expected an object with a list of 'nodes'")
+        raise BadWorkflow("this is not a workflow of the editor: expected an object with a list of 'nodes'")
     for graph in open_workflow(rewritten):
         rewrite_racks(graph, name_of, findings, chosen)
     return Conversion(rewritten, tuple(findings.done), tuple(findings.left))

@@ -132,16 +132,16 @@ def _check(graph: Graph, node: Node, kind: Kind) -> None:
     if kind.stays:
         raise NotConvertible(kind.stays)
     if node.mode is Mode.MUTED and kind.role != "stacker":
-        raise NotConvertible("it is muted, and so is all that follows it")
+        raise NotConvertible("it is muted, and so are the nodes after it")
     sockets = {"model", kind.clip, kind.stack}
     if wired := sorted(node.wired - sockets):
         raise NotConvertible(f"{wired[0]!r} comes over a wire")
     if node.shown:
-        raise NotConvertible(f"{min(node.shown)!r} stands on the face of its subgraph")
+        raise NotConvertible(f"{min(node.shown)!r} is shown on its subgraph")
     for slot in range(kind.kept, graph.output_count(node.id)):
         if slot != kind.words and (readers := graph.readers(WireSource(node.id, slot))):
             raise NotConvertible(
-                f"its output {slot} is connected (to node {readers[0].node}), which has no like"
+                f"its output {slot} is connected (to node {readers[0].node}), which has no counterpart"
             )
 
 
@@ -153,7 +153,7 @@ def _read(node: Node, kind: Kind) -> Said:
     return said.with_notes(_OWN_FIRST) if kind.own_first and kind.stack in node.wired else said
 
 
-_OWN_FIRST = "the stack it takes in now comes before its own LoRAs, not after them"
+_OWN_FIRST = "its incoming stack now comes before its own LoRAs, not after them"
 _WORDS = "its trigger words are now those of its own LoRAs alone, parted by commas"
 
 
@@ -169,7 +169,7 @@ def _segment(graph: Graph, node: Node, kind: Kind, said: Said) -> _Segment:
     outputs = (WireSource(node.id, CLIP),) if kind.has_clip else ()
     has_clip = kind.has_clip and kind.clip in node.wired
     if not has_clip and any(graph.readers(output) for output in outputs):
-        raise NotConvertible("its CLIP is read, and it takes none")
+        raise NotConvertible("another node reads its CLIP, but nothing is connected to its CLIP input")
     stack = Reader(node.id, kind.stack) if kind.stack in node.wired else None
     mode = Mode.ON
     if node.mode is Mode.BYPASSED:

@@ -57,7 +57,7 @@ def _check(node: Node) -> None:
     if "text" in node.wired:
         raise NotConvertible("its text comes over a wire")
     if node.shown:
-        raise NotConvertible("its text stands on the face of its subgraph")
+        raise NotConvertible("its text is shown on its subgraph")
     for tag in _TAG.findall(_text(node)):
         if errors := scan_prompt(tag).found.errors:
             raise NotConvertible(f"its tag {tag} is no tag: {errors[0]}")

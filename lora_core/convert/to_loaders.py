@@ -29,7 +29,7 @@ _WIDGETS = {
 }
 _WORDS_OR_REPORT = 2  # the output of Apply LoRA Stack and Load LoRA that no loader has
 _LARGEST = 100.0  # the range of the host's strengths
-_REMARKS = "the remarks in its text are not carried over"
+_REMARKS = "the comments in its text are not carried over"
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,16 @@ def _feeders(graph: Graph, node: str, nodes: dict[str, Node]) -> Iterator[str]:
 def _read(graph: Graph, node: Node, nodes: dict[str, Node]) -> _Read:
     """Raises NotConvertible for what the host's loaders cannot say."""
     if node.mode is Mode.MUTED:
-        raise NotConvertible("it is muted, and so is all that follows it")
+        raise NotConvertible("it is muted, and so are the nodes after it")
     _check_widgets(node)
     if "model" not in node.wired:
         raise NotConvertible("no model is connected to it")
     if readers := graph.readers(WireSource(node.id, _WORDS_OR_REPORT)):
-        raise NotConvertible(f"its third output is connected (to node {readers[0].node}), which has no like")
+        raise NotConvertible(
+            f"its third output is connected (to node {readers[0].node}), which has no counterpart"
+        )
     if "clip" not in node.wired and graph.readers(WireSource(node.id, CLIP)):
-        raise NotConvertible("its CLIP is read, and it takes none")
+        raise NotConvertible("another node reads its CLIP, but nothing is connected to its CLIP input")
     if node.type == _LOAD:
         return _Read((_entry(node),), ())
     if _text(node, "mode", "auto") == "live":
@@ -86,7 +88,7 @@ def _check_widgets(node: Node) -> None:
     if wired := sorted(node.wired - _WIRES):
         raise NotConvertible(f"{wired[0]!r} of node {node.id} ({node.type}) comes over a wire")
     if node.shown:
-        raise NotConvertible(f"{min(node.shown)!r} of node {node.id} stands on the face of its subgraph")
+        raise NotConvertible(f"{min(node.shown)!r} of node {node.id} is shown on its subgraph")
 
 
 def _stack(graph: Graph, apply: Node, nodes: dict[str, Node]) -> _Read:
@@ -122,7 +124,7 @@ def _rows(node: Node) -> tuple[Entry | Comment, ...]:
     try:
         return parse(_text(node, "text", "")).rows
     except RackError as error:
-        raise NotConvertible(f"the text of node {node.id} is no stack: {error}") from None
+        raise NotConvertible(f"the text of node {node.id} is not a stack: {error}") from None
 
 
 def _entry(node: Node) -> Entry:
@@ -147,14 +149,16 @@ def _text(node: Node, name: str, default: str) -> str:
 def _loader(entry: Entry, has_clip: bool, name_of: NameOf) -> NewNode:
     """The host's loader of an entry. Raises NotConvertible for what it cannot say."""
     if not entry.blocks.is_neutral:
-        raise NotConvertible(f"{entry.name!r} has block weights, which the host's loaders have not")
+        raise NotConvertible(f"{entry.name!r} has block weights, which the host's loaders do not support")
     if entry.has_window:
         raise NotConvertible(
-            f"{entry.name!r} is on for a part of the sampling, which no loader of the host can"
+            f"{entry.name!r} is on for a part of the sampling, which the host's loaders do not support"
         )
     for strength in (entry.strength_model, entry.strength_clip):
         if abs(strength) > _LARGEST:
-            raise NotConvertible(f"{entry.name!r} has strength {strength:g}; the host's loaders end at ±100")
+            raise NotConvertible(
+                f"{entry.name!r} has strength {strength:g}; the host's loaders allow at most ±100"
+            )
     try:
         name = name_of(entry)
     except RackError as error:

@@ -22,7 +22,7 @@ def read_number(source: SourceText, part: TagPart, expected: str = "a number suc
         raise source.error(part.offset, repr(part.text) if part.text else "nothing", expected)
     value = float(part.text)
     if not math.isfinite(value):
-        raise source.error(part.offset, repr(part.text), "a number that is not beyond all bounds")
+        raise source.error(part.offset, repr(part.text), "a finite number")
     return value
 
 

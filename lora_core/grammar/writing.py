@@ -24,11 +24,13 @@ def write(stack: Stack) -> str:
 def write_entry(entry: Entry) -> str:
     """The tag of one entry. Raises ValueError for a name or block weights no tag can hold."""
     if _FORBIDDEN.search(entry.name):
-        raise ValueError(f"the name {entry.name!r} cannot stand in a tag: rename the file without < > :")
+        raise ValueError(f"the name {entry.name!r} cannot be part of a tag: rename the file without < > :")
     parts = [f"{'' if entry.enabled else '# '}<lora", entry.name, *_strengths(entry)]
     for name, value in (("lbw", entry.blocks.blocks), ("lbwe", entry.blocks.elements)):
         if _FORBIDDEN.search(value):
-            raise ValueError(f"the block weights {value!r} cannot stand in a tag: they hold one of < > :")
+            raise ValueError(
+                f"the block weights {value!r} cannot be part of a tag: they contain one of < > :"
+            )
         if value:
             parts.append(f"{name}={value}")
     if entry.start != 0:

@@ -62,7 +62,7 @@ def read_facts(path: Path, listing: Listing | None = None) -> FileFacts:
     problem = ""
     try:
         if is_pickle(path):
-            problem = "is a pickled file, of which only the whole tells what is inside"
+            problem = "is a pickled file, and its content shows only when the whole file is read"
         else:
             header = read_header(path)
     except FileError as error:

@@ -98,7 +98,7 @@ class Store:
         except OSError as refused:
             self._go_to_memory(refused)
             return
-        self._note(f"{self._database} was damaged ({error}) and is made anew: files are read once more")
+        self._note(f"{self._database} was damaged ({error}) and is rebuilt: all files are read again")
 
     def _go_to_memory(self, error: Exception) -> None:
         self.close()

@@ -244,7 +244,7 @@ class _Beside:
             self._problems.append(f"{name}: {error.problem}")
             return {}
         if not isinstance(value, dict):
-            self._problems.append(f"{name}: is no JSON object")
+            self._problems.append(f"{name}: is not a JSON object")
             return {}
         return value
 

@@ -83,7 +83,7 @@ def choose(slider: str, found: Sequence[str], fits: Callable[[str], bool] | None
         return fitting[0]
     listed = ", ".join(fitting or found)
     if fits is None:
-        why = f"several files could be the {slider} slider: {listed}. Connect the model to choose by"
+        why = f"several files could be the {slider} slider: {listed}. Connect a model to choose by family"
     elif fitting:
         why = f"several files are a {slider} slider for the connected model: {listed}. More than one fits"
     else:

@@ -142,10 +142,10 @@ def read_header(path: Path | str) -> Header:
             raise BrokenFile(path, "is in the header twice", _SAVE_AGAIN, key=error.key) from None
         raise BrokenFile(path, f"has a header that {error.problem}", _DOWNLOAD_AGAIN) from None
     if not isinstance(parsed, dict):
-        raise BrokenFile(path, "has a header that is no JSON object", _DOWNLOAD_AGAIN)
+        raise BrokenFile(path, "has a header that is not a JSON object", _DOWNLOAD_AGAIN)
     metadata = parsed.pop("__metadata__", {})
     if not isinstance(metadata, dict):
-        raise BrokenFile(path, "has metadata that is no JSON object", _SAVE_AGAIN, key="__metadata__")
+        raise BrokenFile(path, "has metadata that is not a JSON object", _SAVE_AGAIN, key="__metadata__")
     data_offset = 8 + len(raw)
     tensors = {key: _tensor_info(stamp.path, key, entry) for key, entry in parsed.items()}
     _check_layout(stamp, tensors, stamp.size - data_offset)
@@ -200,7 +200,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "Check the disk it is on, and that you may read it"
+        remedy = "Check the disk, and check that you may read the file"
         raise BrokenFile(path, f"cannot be read ({error.strerror})", remedy) from error
 
 
@@ -299,7 +299,7 @@ def _tensor_info(path: Path, key: str, entry: Any) -> TensorInfo:
         raise BrokenFile(path, problem, _SAVE_AGAIN, key=key)
     numbers = (*shape, start, stop)
     if any(not isinstance(n, int) or isinstance(n, bool) or not 0 <= n < 2**63 for n in numbers):
-        problem = f"has a shape or offsets that are no counts ({', '.join(map(shown, numbers))})"
+        problem = f"has a shape or offsets that are not counts ({', '.join(map(shown, numbers))})"
         raise BrokenFile(path, problem, _SAVE_AGAIN, key=key)
     dtype = DTYPES[name]
     needed = _bytes_of(shape, dtype)

@@ -59,11 +59,11 @@ def read_hash(text: str) -> str:
     """A reference's hash in lower case, without '0x'. Raises BadHash for what can be no file's."""
     value = text.strip().lower().removeprefix("0x")
     if not _HEX.fullmatch(value):
-        raise BadHash(text, "only the digits 0-9 and a-f may stand in it")
+        raise BadHash(text, "a hash contains only the digits 0-9 and a-f")
     if not SHORTEST <= len(value) <= LONGEST:
-        raise BadHash(text, f"it has {len(value)} digits, between {SHORTEST} and {LONGEST} are possible")
+        raise BadHash(text, f"it has {len(value)} digits, between {SHORTEST} and {LONGEST} are allowed")
     if _is_of_nothing(value):
-        raise BadHash(text, "it is the hash of nothing, which tools give files they could not hash")
+        raise BadHash(text, "it is the hash of nothing, which tools write for files they could not hash")
     return value
 
 

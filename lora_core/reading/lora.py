@@ -204,8 +204,7 @@ def _notes(scales: Mapping[tuple[str, float], int], zero_alphas: int) -> list[st
         notes.append(f"scale {span} from {source}; ComfyUI does not read it and would apply 1")
     if zero_alphas:
         notes.append(
-            f"alpha 0 in {zero_alphas} layers stands for the rank, as its trainers have it; "
-            "ComfyUI would apply nothing"
+            f"alpha 0 in {zero_alphas} layers means the rank, as in the trainers; ComfyUI would apply nothing"
         )
     return notes
 
@@ -223,8 +222,8 @@ def _refuse(file: TensorFile, embeddings: Collection[str], keep_foreign: bool) -
         raise NotALora(path, IS_EMBEDDING, MOVE_EMBEDDING)
     if all(key.endswith((".weight", ".bias")) for key in tensors):
         remedy = "Move it to models/diffusion_models or models/text_encoders and load it from there"
-        raise NotALora(path, "is a whole model, not a change of one", remedy)
+        raise NotALora(path, "is a whole model, not a LoRA", remedy)
     if not keep_foreign:
         example = next(iter(tensors))
-        problem = f"has no key a LoRA would have (its first key is {example!r})"
+        problem = f"has no key of a LoRA (its first key is {example!r})"
         raise NotALora(path, problem, "Check what the file is for")

@@ -26,7 +26,7 @@ _BEFORE_THE_MODEL = re.compile(
 )
 _MOST_COMPONENTS = 32  # of a pipeline; those known have five
 _MOST_ALPHA = 3e38  # formulas are computed in float32
-_REMEDY = "Correct it, or take it away to use the LoRA at its plain scale"
+_REMEDY = "Correct the config, or remove it to use the LoRA at its plain scale"
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _parse(path: Path, text: str, key: str | None) -> dict[str, Any]:
     except BadJson as error:
         raise BrokenFile(path, error.problem, _REMEDY, key=key) from None
     if not isinstance(parsed, dict):
-        raise BrokenFile(path, "is no JSON object", _REMEDY, key=key)
+        raise BrokenFile(path, "is not a JSON object", _REMEDY, key=key)
     return parsed
 
 
@@ -178,13 +178,11 @@ def _config(path: Path, values: Mapping[str, Any], component: str, source: str) 
             _targets(values.get("target_modules")),
         ).check()
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise BrokenFile(
-            path, f"has a rank, alpha, pattern or flag that is none ({error})", _REMEDY
-        ) from None
+        raise BrokenFile(path, f"has an invalid rank, alpha, pattern or flag ({error})", _REMEDY) from None
     numbers = (config.alpha, *config.alphas.values())
     are_numbers = all(abs(number) <= _MOST_ALPHA for number in numbers)
     if min((config.rank, *config.ranks.values())) < 1 or not are_numbers:
-        raise BrokenFile(path, "has a rank below 1 or an alpha that is no number", _REMEDY)
+        raise BrokenFile(path, "has a rank below 1 or an alpha that is not a number", _REMEDY)
     return config
 
 

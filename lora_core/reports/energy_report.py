@@ -44,7 +44,7 @@ def _lines(verdict: Verdict, spectrum: Spectrum, words: str) -> Iterator[str]:
         remedy = "they cannot be seen in it" if spectrum.has_model else "connect a model to measure them"
         yield f"  not measured, as the change depends on the model's weights: {kinds}; {remedy}"
     if spectrum.unmatched:
-        yield f"  layers that are not in what is connected: {spectrum.unmatched}"
+        yield f"  layers that the connected model does not have: {spectrum.unmatched}"
 
 
 def _where(spectrum: Spectrum) -> str:

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _SAME = (12, 17, 21, 27, 58)  # lengths that mean the same blocks to us
 _FLUX_DOUBLE = 20
 _BASE_NOTE = (
-    "Inspire's first number also weighed the layers outside all blocks; BASE weighs the text encoders alone"
+    "Inspire's first number also weighted the layers outside all blocks; BASE weights the text encoders alone"
 )
 
 
@@ -31,7 +31,7 @@ def read_inspire(text: str, letters: dict[str, float], inverse: bool) -> tuple[B
     cells = [cell.strip() for cell in text.rpartition(":")[2].split(",")]
     if len(cells) == 1:
         raise NotConvertible(
-            f"its preset {cells[0]!r} is not spelled out: choose it, so that its numbers show"
+            f"its preset {cells[0]!r} is not spelled out: choose the preset again, so that its numbers appear"
         )
     weights = [_weight(cell, letters) for cell in cells]
     if inverse:
@@ -55,7 +55,7 @@ def _weight(cell: str, letters: dict[str, float]) -> float:
         return value if cell.isupper() else value / 2
     if cell.upper() in ("R", "U"):
         raise NotConvertible(f"{cell!r} in its vector is a random number; write the number you want to keep")
-    raise NotConvertible(f"{cell!r} in its vector is no single number")
+    raise NotConvertible(f"{cell!r} in its vector is not a single number")
 
 
 def _written(weight: float) -> str:

@@ -76,11 +76,11 @@ def _check_node(node: Json, place: str) -> None:
     pos = _field(node, "pos", list | dict, place, [0, 0])
     numbers = [pos.get("0"), pos.get("1")] if isinstance(pos, dict) else pos
     if not all(isinstance(value, int | float) for value in numbers):
-        raise _bad(place, "a position that is none", pos)
+        raise _bad(place, "an invalid position", pos)
     properties = _field(node, "properties", dict, place, {})
     for pair in _field(properties, "proxyWidgets", list, place, []):
         if not isinstance(pair, list) or len(pair) < 2:
-            raise _bad(place, "a widget of a subgraph that is no pair", pair)
+            raise _bad(place, "a widget of a subgraph that is not a pair", pair)
 
 
 def _check_link(link: Any, nodes: dict[str, Json], place: str) -> None:
@@ -111,7 +111,7 @@ def _with_links(socket: Json, name: str, place: str) -> Json:
 def _objects(holder: Json, name: str, place: str) -> Iterator[Json]:
     for item in _field(holder, name, list, place, []):
         if not isinstance(item, dict):
-            raise _bad(place, f"something in {name!r} that is no object", item)
+            raise _bad(place, f"something in {name!r} that is not an object", item)
         yield item
 
 

@@ -22,7 +22,7 @@ def open_workflow(workflow: Any) -> list[Graph]:
     prompt = workflow.get("prompt", workflow) if isinstance(workflow, dict) else None
     if not isinstance(prompt, dict) or not prompt or not all(map(_is_prompt_node, prompt.values())):
         raise BadWorkflow(
-            "this is no workflow: expected the editor's format (an object with a list of 'nodes') or the "
+            "this is not a workflow: expected the editor's format (an object with a list of 'nodes') or the "
             "API's (an object of nodes with 'class_type' and 'inputs'). Save it from ComfyUI again"
         )
     return [PromptGraph(prompt)]

@@ -61,10 +61,10 @@ def entry(
 ) -> Entry:
     """An entry of values as stored. Raises NotConvertible for what is no name, no number or no window."""
     if not isinstance(name, str) or not name.strip():
-        raise NotConvertible(f"its LoRA is {name!r}, which is no name")
+        raise NotConvertible(f"its LoRA is {name!r}, which is not a name")
     if bad := set("<>:\r\n") & set(name):
         raise NotConvertible(
-            f"the name {name!r} has {min(bad)!r} in it, which no tag can hold: rename the file"
+            f"the name {name!r} has {min(bad)!r} in it, which no tag can contain: rename the file"
         )
     strengths = [number(value, f"the strength of {name!r}") for value in (model, clip)]
     window = [number(value, f"the window of {name!r}") for value in (start, stop)]
@@ -87,7 +87,7 @@ def number(value: Any, what: str) -> float:
     try:
         found = float(value)
     except (TypeError, ValueError, OverflowError):
-        raise NotConvertible(f"{what} is {_shown(value)}, which is no number") from None
+        raise NotConvertible(f"{what} is {_shown(value)}, which is not a number") from None
     if not math.isfinite(found):
         raise NotConvertible(f"{what} is not finite")
     return found

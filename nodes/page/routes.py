@@ -209,7 +209,7 @@ async def _body(request: web.Request, limit: int = MAX_TEXT_BYTES) -> Json:
     try:
         body = await request.json()
     except ValueError as error:
-        raise RackError(f"the request is no JSON: {error}") from None
+        raise RackError(f"the request is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise RackError("the request must be a JSON object")
     return body

@@ -136,8 +136,8 @@ def test_only_the_nodes_named_are_turned(client: HostClient) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"to": "rack", "workflow": {}}, "this is no workflow"),
-        ({"to": "rack"}, "this is no workflow"),
+        ({"to": "rack", "workflow": {}}, "this is not a workflow"),
+        ({"to": "rack"}, "this is not a workflow"),
         ({"to": "elsewhere", "workflow": {"nodes": []}}, '"to" must be'),
         (
             {"to": "loaders", "workflow": {"1": {"class_type": "X", "inputs": {}}}},

@@ -86,7 +86,7 @@ def _refusal(client: HostClient, text: str) -> str:
     [
         (
             "<lora:sd3/style_0:1>\n<lora:sd3/style_1:1:hash=abababababab>",
-            ["abababababab", "sd3/style_1.safetensors", "another content", "take the hash out"],
+            ["abababababab", "sd3/style_1.safetensors", "other content", "remove the hash"],
         ),
         (
             "<lora:sd3/style_0:1>\n<lora:stile_1:1:hash=abababababab>",

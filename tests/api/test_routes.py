@@ -145,7 +145,7 @@ ROW = {"kind": "entry", "name": "a"}
         ([{**ROW, "strength_model": True}], "row 1: strength_model is True"),
         ([{**ROW, "enabled": 1}], "row 1: enabled is 1"),
         ([{**ROW, "start": 2}], "row 1:"),
-        ([{**ROW, "name": "a>b"}], "cannot stand in a tag"),
+        ([{**ROW, "name": "a>b"}], "cannot be part of a tag"),
         ([{**ROW, "blocks": "IN99-="}], "block weights"),
         ([7], "row 1:"),
     ],

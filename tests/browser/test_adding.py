@@ -152,7 +152,7 @@ def test_pictures_and_workflows_bring_their_loras(bench: Workbench) -> None:
     _drop(rack, "workflow.json", json.dumps(workflow).encode())
     rack.holds(f"<lora:{INK}:0.7>", f"<lora:{OIL}.safetensors:unet=0.5:te=0.25>", f"<lora:{INK}:2>")
     _drop(rack, "plain.png", _png())
-    expect(rack.element.get_by_role("alert")).to_contain_text("No LoRA is named in this file")
+    expect(rack.element.get_by_role("alert")).to_contain_text("This file names no LoRA")
 
 
 @pytest.mark.parametrize("name", ["twice", "ink_wsh"])

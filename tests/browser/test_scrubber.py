@@ -288,7 +288,7 @@ def test_pictures_the_host_threw_away_are_said_to_be_gone(bench: Workbench, rend
     bench.load(workflow)
     found = scrubber(bench, node)
     expect(found.element.get_by_role("status")).to_have_text(
-        "The host has thrown these pictures away. Queue again to see them."
+        "ComfyUI has deleted these pictures. Queue again to see them."
     )
     expect(found.thumb).to_be_hidden()
     bench.errors.clear()  # the browser notes that there is no such picture, as it should

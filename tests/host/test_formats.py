@@ -89,4 +89,4 @@ def test_factors_of_another_shape_stop_before_anything_is_patched(pack: Any, lor
     assert model.patches == {}
     patched, _, report = our_stack(pack, model, None, rows, mismatch="warn")
     assert list(patched.patches) == [KEY]
-    assert "left out for another shape: 1 layer" in report
+    assert "left out because of another shape: 1 layer" in report

@@ -127,7 +127,7 @@ def test_modes_and_what_they_refuse(pack: Any, lora_folder: Path) -> None:
     assert "; merged" in report
     same, _, report = windowed(pack, model, "<lora:0:0.8:start=0.5:stop=0.5>")
     assert same is model
-    assert "0.safetensors: never on, it starts and stops at 0.5" in report
+    assert "0.safetensors: never on, start and stop are both 0.5" in report
 
 
 def test_the_text_encoders_part_of_a_window_is_applied_throughout(pack: Any, lora_folder: Path) -> None:
@@ -136,7 +136,7 @@ def test_the_text_encoders_part_of_a_window_is_applied_throughout(pack: Any, lor
     patched, patched_clip, report = windowed(pack, model, "<lora:0:0.8:start=0.2>", clip=clip)
     assert patched.patches == {}
     assert patched_clip.patcher.patches
-    assert "the text encoder knows no steps, so its part is applied throughout" in report
+    assert "the text encoder has no steps, so its part acts throughout" in report
 
 
 PARAMETER = "diffusion_model.pos_embed"
@@ -152,7 +152,7 @@ def test_a_weight_no_layer_applies_is_merged_or_refused(pack: Any, lora_folder: 
     lora_files.save(lora_folder / "0.safetensors", tensors)
     live, _, report = windowed(pack, model, "<lora:0:0.8>", mode="live")
     assert list(live.patches) == [PARAMETER]
-    assert "live, 1 weight no layer applies merged" in report
+    assert "live, 1 weight that no layer applies merged" in report
     merged, _, _ = windowed(pack, model, "<lora:0:0.8>", mode="merged")
     layers, _, _ = windowed(pack, model, "<lora:layers:0.8>", mode="merged")
     with set_by_hand(model, {PARAMETER: positions + 0.8 * change}):

@@ -193,7 +193,7 @@ def test_a_control_lora_sees_the_weights_of_each_strength(pack: Any, lora_folder
     theirs = [sampled(host_chain(model, None, [("0.safetensors", s, 0)])[0]) for s in (-1, 1)]
     assert max(apart(a, b) for a, b in zip(ours, theirs, strict=True)) <= TOLERANCE
     assert wire.passes.strengths == (1, 1)
-    assert "a Control-LoRA takes the weights" in wire.passes.describe()
+    assert "a Control-LoRA uses the model's weights" in wire.passes.describe()
     assert apart(theirs[0], theirs[1]) > EFFECT
     assert (
         apart(theirs[0], sample(host_chain(model, None, [("0.safetensors", -1, 0)])[0], "sd15", steps=2))

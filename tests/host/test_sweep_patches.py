@@ -160,7 +160,8 @@ def test_a_prompt_of_another_sweep_is_refused(pack: Any) -> None:
     model, _, latent, _ = ours["LoraRackSweep"]().prepare(model, latent, "<lora:add_detail> 0, 1", clip)
     (prompt,) = ours["LoraRackSweepEncode"]().encode(other_clip, other, "lake")
     found = (
-        r"encoded for a sweep of add_detail at 0, \+1, \+2, and this one is of add_detail at 0, \+1\. Connect"
+        r"encoded for a sweep of add_detail at 0, \+1, \+2, "
+        r"but this sweep is of add_detail at 0, \+1\. Connect"
     )
     with pytest.raises(pack.lora_core.errors.SweepMismatch, match=found):
         Scene().sample(model, prompt, sweeping.prompt(""), latent)

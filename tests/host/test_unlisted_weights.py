@@ -83,7 +83,9 @@ def test_what_the_hosts_loader_leaves_is_written_and_put_back(pack: Any, lora_fo
     load(theirs)
     assert torch.equal(weight(model, MODULATION), before[MODULATION]), "the host writes it"
     ours, _, report = our_stack(pack, model, None, [("a", 0.8, 0.0), ("b", -0.5, 0.0)])
-    note = "left alone by ComfyUI's own loader, written here: 2 weights, such as diffusion_model.blocks.1"
+    note = (
+        "skipped by ComfyUI's own loader, written by this pack: 2 weights, such as diffusion_model.blocks.1"
+    )
     assert report.count(note) == 2
     load(ours)
     for key in (MODULATION, HEAD):
@@ -235,7 +237,7 @@ def test_a_layer_that_cannot_cast_is_written_where_it_waits(
     difference = Numbers(1)(128)
     lora_files.save(lora_folder / "norm.safetensors", {f"{SCALE}.diff": difference})
     ours, _, report = our_stack(pack, model, None, [("norm", 0.8, 0.0)])
-    assert "left alone by" not in report
+    assert "skipped by" not in report
     meant = (before[SCALE].float() + 0.8 * difference.float()).half()
     load(ours, is_full=False)
     assert model.model.model_lowvram

@@ -75,7 +75,7 @@ BYTES: dict[str, tuple[bytes, type[FileError], str | None, str]] = {
     ),
     "header that is no JSON": (_header("{nonsense"), BrokenFile, None, "not JSON"),
     "header that is no UTF-8": (struct.pack("<Q", 2) + b"\xff\xfe", BrokenFile, None, "not JSON"),
-    "header that is a list": (_header("[1]"), BrokenFile, None, "no JSON object"),
+    "header that is a list": (_header("[1]"), BrokenFile, None, "not a JSON object"),
     "header nested without end": (_header("[" * 10**5), BrokenFile, None, "not JSON"),
     "metadata that is text": (_header('{"__metadata__": "a"}'), BrokenFile, "__metadata__", "metadata"),
     "duplicate keys": (
@@ -95,15 +95,20 @@ BYTES: dict[str, tuple[bytes, type[FileError], str | None, str]] = {
         _header({"a.alpha": _entry(shape=(2**70, 0), offsets=(0, 0))}),
         BrokenFile,
         "a.alpha",
-        "no counts",
+        "not counts",
     ),
     "no dtype": (_header({"a.alpha": {"shape": [1]}}, b"0000"), BrokenFile, "a.alpha", "without dtype"),
-    "negative size": (_header({"a.alpha": _entry(shape=(-1,))}, b"0000"), BrokenFile, "a.alpha", "no counts"),
+    "negative size": (
+        _header({"a.alpha": _entry(shape=(-1,))}, b"0000"),
+        BrokenFile,
+        "a.alpha",
+        "not counts",
+    ),
     "size that is true": (
         _header({"a.alpha": _entry(shape=(True,))}, b"0000"),
         BrokenFile,
         "a.alpha",
-        "no counts",
+        "not counts",
     ),
     "span of another size": (
         _header({"a.alpha": _entry(shape=(2,))}, b"0000"),
@@ -140,7 +145,7 @@ TENSORS: dict[str, tuple[dict[str, Tensor], type[FileError], str | None, str]] =
     "an embedding": ({"emb_params": ONES(1, 768)}, NotALora, None, "embedding"),
     "packed embeddings alone": ({"bundle_emb.cat.clip_l": ONES(1, 768)}, NotALora, None, "embedding"),
     "something else": ({"latent": ONES(1)}, NotALora, None, "'latent'"),
-    "alphas alone": ({"decoder.snake.alpha": ONES(4)}, NotALora, None, "no key a LoRA would have"),
+    "alphas alone": ({"decoder.snake.alpha": ONES(4)}, NotALora, None, "no key of a LoRA"),
     "up without down": (_pair(down=None), BrokenFile, UP, "no 'down'"),
     "down without up": (_pair(up=None), BrokenFile, DOWN, "no 'up'"),
     "core without a pair": (
@@ -218,7 +223,7 @@ TENSORS: dict[str, tuple[dict[str, Tensor], type[FileError], str | None, str]] =
         "x.reshape_weight",
         r"asks for \[8, 12\]",
     ),
-    "a shape that is none": (_pair(reshape_weight=ONES(2)), BrokenFile, "x.reshape_weight", "no shape"),
+    "a shape that is none": (_pair(reshape_weight=ONES(2)), BrokenFile, "x.reshape_weight", "not a shape"),
 }
 
 
@@ -299,12 +304,12 @@ def test_an_alpha_missing_or_0_is_the_rank_and_no_error(alpha: Tensor | None, tm
     ("content", "words"),
     [
         ("{", "not JSON"),
-        ("[]", "no JSON object"),
+        ("[]", "not a JSON object"),
         ('{"r": 0, "lora_alpha": 1}', "rank below 1"),
-        ('{"r": "two", "lora_alpha": 1}', "is none"),
-        ('{"r": 2, "lora_alpha": NaN}', "no number"),
-        ('{"r": 2, "lora_alpha": 1, "alpha_pattern": {"(": 1}}', "is none"),
-        ('{"r": 2, "lora_alpha": 1, "rank_pattern": [1]}', "is none"),
+        ('{"r": "two", "lora_alpha": 1}', "invalid rank, alpha, pattern or flag"),
+        ('{"r": 2, "lora_alpha": NaN}', "not a number"),
+        ('{"r": 2, "lora_alpha": 1, "alpha_pattern": {"(": 1}}', "invalid rank, alpha, pattern or flag"),
+        ('{"r": 2, "lora_alpha": 1, "rank_pattern": [1]}', "invalid rank, alpha, pattern or flag"),
         ('{"r": 2, "lora_alpha": 1%s}' % ("0" * 400), "a number of 401 digits"),
         ('{"r": 2, "lora_alpha": 1, "use_rslora": "false"}', "'false' is neither"),
     ],

@@ -47,7 +47,7 @@ _BAD = [
     ("IN04=1 IN08-04=1", 7, "'IN08-04', expected a block"),
     ("IN05-OUT05/atn2=0.3", 11, "'atn2', expected an element such as attn2"),
     ("IN04,,M00=1", 5, "nothing, expected a block"),
-    ("M00=1e999", 4, "'1e999', expected a number that is not beyond all bounds"),
+    ("M00=1e999", 4, "'1e999', expected a finite number"),
     ("IN04=1 OUTALL", 7, "the preset OUTALL, expected one vector or preset, at the beginning"),
     ("OUTALL seed=x", 12, "'x', expected a whole number as seed"),
     ("OUTALL A=x", 9, "'x', expected a number for A"),

@@ -231,7 +231,7 @@ def test_a_vector_of_the_double_blocks_of_flux_goes_on_over_the_single_ones() ->
         ("SD-ALL", "its preset 'SD-ALL' is not spelled out"),
         ("%default=1,in1-3=0.5", "counts the blocks of the file"),
         (",".join(["R"] + ["1"] * 16), "'R' in its vector is a random number"),
-        (",".join(["1 0.5"] + ["1"] * 16), "'1 0.5' in its vector is no single number"),
+        (",".join(["1 0.5"] + ["1"] * 16), "'1 0.5' in its vector is not a single number"),
         (",".join(["1"] * 13), "its vector has 13 numbers"),
     ],
 )
@@ -255,7 +255,7 @@ def test_what_comes_over_a_wire_or_has_no_like_stays() -> None:
     _, conversion = both(graph)
     assert conversion.done == ()
     assert [(left.node, left.reason) for left in conversion.left] == [
-        ("2", "its output 2 is connected (to node 5), which has no like"),
+        ("2", "its output 2 is connected (to node 5), which has no counterpart"),
         ("7", "'lora_name' comes over a wire"),
         ("8", "no rule for this kind of node"),
     ]
@@ -273,5 +273,5 @@ def test_a_bypassed_loader_is_switched_off_and_a_muted_one_stays() -> None:
     assert convert(graph.editor()).done[0].text == "# <lora:a.pt:1>\n<lora:b.pt:1>"
     graph.modes["2"] = 2
     conversion = convert(graph.editor())
-    assert [left.reason for left in conversion.left] == ["it is muted, and so is all that follows it"]
+    assert [left.reason for left in conversion.left] == ["it is muted, and so are the nodes after it"]
     assert conversion.done[0].text == "<lora:b.pt:1>"

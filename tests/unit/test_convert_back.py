@@ -92,7 +92,7 @@ def test_without_a_text_encoder_it_is_model_only_loaders() -> None:
 def test_an_empty_rack_leaves_the_wires_as_they_would_be_without_it() -> None:
     conversion = back(racked("# only a remark"))
     assert ends(conversion.workflow) == (expected([], 0), expected([], 1))
-    assert "remarks" in conversion.done[0].notes[0]
+    assert "comments" in conversion.done[0].notes[0]
 
 
 def _live() -> Workflow:
@@ -131,9 +131,9 @@ def _wired_text() -> Workflow:
     [
         (racked("<lora:a:1:lbw=OUTALL>"), "'a' has block weights"),
         (racked("<lora:a:1:stop=0.5>"), "part of the sampling"),
-        (racked("<lora:a:101>"), "end at ±100"),
+        (racked("<lora:a:101>"), "allow at most ±100"),
         (racked("<lora:nowhere:1>"), "nowhere"),
-        (racked("<lora:a:much>"), "is no stack"),
+        (racked("<lora:a:much>"), "is not a stack"),
         (racked("<lora:a:1>", mode=MUTED), "it is muted"),
         (racked("<lora:a:1>", stack_mode=MUTED), "its stack, is muted"),
         (_live(), "its mode is live"),

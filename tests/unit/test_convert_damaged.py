@@ -107,7 +107,10 @@ def test_a_wire_to_a_node_that_is_gone_stays_and_is_not_followed(end: str) -> No
 def test_an_input_whose_wire_is_gone_has_none() -> None:
     workflow = _CHAIN.editor()
     workflow["links"] = [link for link in workflow["links"] if link[3] != 2 or link[4] != 1]
-    assert "its CLIP is read, and it takes none" in convert(workflow).left[0].reason
+    assert (
+        "another node reads its CLIP, but nothing is connected to its CLIP input"
+        in convert(workflow).left[0].reason
+    )
 
 
 def test_a_wire_from_an_output_no_node_has_is_no_wire() -> None:

@@ -113,7 +113,7 @@ def test_a_widget_on_the_face_of_a_subgraph_keeps_its_node() -> None:
     workflow["nodes"][0]["properties"]["proxyWidgets"] = [["7", "strength_model"]]
     conversion = convert(workflow)
     assert conversion.workflow == workflow
-    assert "'strength_model' stands on the face" in conversion.left[0].reason
+    assert "'strength_model' is shown on its subgraph" in conversion.left[0].reason
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_the_commands_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     none = tmp_path / "none.json"
     for path, content, said in (
-        (source, "{", "is no JSON"),
-        (source, "[" * 10**5, "is no JSON"),
+        (source, "{", "is not JSON"),
+        (source, "[" * 10**5, "is not JSON"),
         (none, "", "cannot be read"),
     ):
         if content:

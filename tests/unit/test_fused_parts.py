@@ -200,7 +200,7 @@ def test_what_has_no_parts_says_so() -> None:
             lambda m: fuse([m]).at([1.0], [_weights("*/q=0")]),
             lambda m: Plan.of([m], [_weights("*/q=0")]),
         ):
-            with pytest.raises(RackError, match=r"img_attn\.qkv\.weight cannot be weighted apart"):
+            with pytest.raises(RackError, match=r"img_attn\.qkv\.weight cannot have separate weights"):
                 carry_out(match)
             assert fuse([match]).at([1.0], [_weights("*/qkv=0.5")]) is not None
 

@@ -218,7 +218,7 @@ def test_a_file_of_the_name_with_another_content_is_not_taken(rack: Rack) -> Non
         "no file has the hash ababababab",
         "styles/ink.safetensors",
         _autov2(path),
-        "take the hash out",
+        "remove the hash",
     ):
         assert part in str(caught.value)
     assert "https://civitai.com/api/v1/model-versions/by-hash/ababababab" in str(caught.value)

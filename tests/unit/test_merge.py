@@ -159,7 +159,7 @@ def test_scaled_float8_is_changed_in_its_own_scale(tmp_path: Path) -> None:
         (["{ink}", "--into", "{model}", "--out", "{model}"], 2, "exists already. --force"),
         (["--into", "{model}", "--out", "{out}"], 2, "the stack is empty"),
         (["{ink}:0", "--into", "{model}", "--out", "{out}"], 2, "the stack is empty"),
-        (["{ink}:strong", "--into", "{model}", "--out", "{out}"], 2, "'strong' is no strength"),
+        (["{ink}:strong", "--into", "{model}", "--out", "{out}"], 2, "'strong' is not a strength"),
         (["{ink}:nan", "--into", "{model}", "--out", "{out}"], 2, "finite"),
         (["<lora:ink>", "--into", "{model}", "--out", "{out}"], 2, "--loras DIR"),
         (
@@ -178,7 +178,7 @@ def test_scaled_float8_is_changed_in_its_own_scale(tmp_path: Path) -> None:
         (["{ink}", "--into", "{model}", "--out", "{loras}/none/out.safetensors"], 2, "cannot be written to"),
         (["{ink}", "--into", "{model}", "--out", "{loras}"], 2, "is a folder"),
         (["--stack", "none.txt", "--into", "{model}", "--out", "{out}"], 2, "none.txt: cannot be read"),
-        (["--stack", "{model}", "--into", "{model}", "--out", "{out}"], 2, "no text in UTF-8"),
+        (["--stack", "{model}", "--into", "{model}", "--out", "{out}"], 2, "not UTF-8 text"),
     ],
 )
 def test_merge_refuses_in_one_line(

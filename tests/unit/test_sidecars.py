@@ -215,7 +215,7 @@ def test_what_the_header_says(tmp_path: Path) -> None:
     [
         ("ink.json", b"{", "ink.json: is not JSON"),
         ("ink.json", b"[" * 100_000, "ink.json: is not JSON"),
-        ("ink.civitai.info", b"[1]", "ink.civitai.info: is no JSON object"),
+        ("ink.civitai.info", b"[1]", "ink.civitai.info: is not a JSON object"),
         ("ink.metadata.json", b"\xff\xfe", "ink.metadata.json: cannot be read"),
         ("ink.metadata.json", b'{"usage_tips": "{"}', "ink.metadata.json: its usage_tips are not JSON"),
     ],

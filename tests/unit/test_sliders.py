@@ -54,7 +54,7 @@ def test_of_several_the_one_that_fits_the_model() -> None:
 @pytest.mark.parametrize(
     ("fits", "message"),
     [
-        (None, "Connect the model"),
+        (None, "Connect a model"),
         (lambda _: True, "More than one fits"),
         (lambda _: False, "none of the detail sliders here fits"),
     ],

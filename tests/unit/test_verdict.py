@@ -93,9 +93,9 @@ def test_what_the_host_takes_is_said_and_not_called_unknown() -> None:
 
 def test_weights_the_hosts_loader_leaves_are_said() -> None:
     verdict = _verdict({"unet_a": Difference(torch.zeros(8, 6))}, Entry("ink"))
-    assert "left alone by" not in verdict.describe()
+    assert "skipped by" not in verdict.describe()
     lines = replace(verdict, unlisted=frozenset({"b.modulation", "a.modulation"})).describe().splitlines()
-    note = "left alone by ComfyUI's own loader, written here: 2 weights, such as a.modulation"
+    note = "skipped by ComfyUI's own loader, written by this pack: 2 weights, such as a.modulation"
     assert f"  {note}" in lines
 
 
@@ -116,7 +116,9 @@ def test_another_shape_is_an_error_and_with_warn_a_line() -> None:
     with pytest.raises(ShapeMismatch, match="unet_b"):
         verdict.require_effect()
     misfit = "unet_b makes a change of (8, 5), the model's weight is (8, 6)"
-    assert f"  left out for another shape: 1 layer, such as {misfit}" in verdict.describe().splitlines()
+    assert (
+        f"  left out because of another shape: 1 layer, such as {misfit}" in verdict.describe().splitlines()
+    )
 
 
 def test_the_report_ends_with_the_cache() -> None:

@@ -96,7 +96,7 @@ def test_what_may_be_the_models_family_is_not_called_another() -> None:
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        (Entry("ink", start=0.5, stop=0.5), "it starts and stops at 0.5"),
+        (Entry("ink", start=0.5, stop=0.5), "start and stop are both 0.5"),
         (Entry("ink", 0.0, 1.0), "its strength is 0 for the model"),
         (Entry("ink", blocks=read_block_weights("*=0")), "all its blocks are at 0"),
         (Entry("ink", blocks=read_block_weights("IN04=0")), "all its blocks are at 0"),
@@ -123,8 +123,8 @@ def test_an_entry_that_does_nothing_is_named_with_the_reason(entry: Entry, reaso
 )
 def test_an_elements_weight_that_is_for_nothing_is_a_line(text: str, with_clip: bool, missing: str) -> None:
     verdict = _verdict(Entry("ink", blocks=read_block_weights(text)), "in04", with_clip=with_clip)
-    found = [line for line in verdict.describe().splitlines() if "is meant by" in line]
-    assert found == ([f"  nothing in the {verdict._connected} is meant by {missing}"] if missing else [])
+    found = [line for line in verdict.describe().splitlines() if "  no part of the" in line]
+    assert found == ([f"  no part of the {verdict._connected} matches {missing}"] if missing else [])
     verdict.require_effect()
 
 

@@ -210,13 +210,13 @@ def test_a_note_gives_a_remark_and_no_row() -> None:
 @pytest.mark.parametrize(
     ("inputs", "problem"),
     [
-        ({"lora_name": "", "strength_model": 1, "strength_clip": 1}, "which is no name"),
+        ({"lora_name": "", "strength_model": 1, "strength_clip": 1}, "which is not a name"),
         ({"lora_name": "a", "strength_model": float("nan"), "strength_clip": 1}, "is not finite"),
         ({"lora_name": "a", "strength_model": 1e999, "strength_clip": 1}, "is not finite"),
-        ({"lora_name": "a", "strength_model": [1], "strength_clip": 1}, "is no number"),
+        ({"lora_name": "a", "strength_model": [1], "strength_clip": 1}, "is not a number"),
         ({"lora_name": "a:b", "strength_model": 1, "strength_clip": 1}, "rename the file"),
         ({"lora_name": ["9", 0], "strength_model": 1, "strength_clip": 1}, "no value for 'lora_name'"),
-        ({"lora_name": "a", "strength_model": 10**400, "strength_clip": 1}, "no number"),
+        ({"lora_name": "a", "strength_model": 10**400, "strength_clip": 1}, "not a number"),
     ],
 )
 def test_a_row_that_cannot_be_read_is_left_out_with_a_remark(inputs: Json, problem: str) -> None:
@@ -290,7 +290,7 @@ def test_of_a1111s_parameters_the_positive_prompt_counts() -> None:
 
 
 def test_json_that_is_no_workflow_is_refused_and_a_deep_one_too() -> None:
-    with pytest.raises(BadWorkflow, match="no workflow"):
+    with pytest.raises(BadWorkflow, match="not a workflow"):
         rows_in_text('{"a": 1}')
     with pytest.raises(BadWorkflow, match="deep"):
         rows_in_text('{"a":' * 200_000)

@@ -5,7 +5,7 @@ import { fill, localised } from "../language.js";
 export const TEXTS = localised("scrubber", {
   scrubber: "Strengths",
   empty: "Queue to see every strength here.",
-  gone: "The host has thrown these pictures away. Queue again to see them.",
+  gone: "ComfyUI has deleted these pictures. Queue again to see them.",
   blend: "Blend",
   blendHint: "Scrub from one strength to the next",
   wipe: "Wipe",

@@ -56,7 +56,7 @@ def check(conds: Conds, axes: tuple[Axis, ...]) -> None:
         encoded = found.get(PER_GROUP)
         if encoded is not None and encoded.axes != axes:
             raise SweepMismatch(
-                f"a prompt was encoded for a sweep of {_named(encoded.axes)}, and this one is of "
+                f"a prompt was encoded for a sweep of {_named(encoded.axes)}, but this sweep is of "
                 f"{_named(axes)}. Connect the sweep that gives this model to Encode Prompt for Sweep"
             )
 
@@ -69,7 +69,7 @@ def why_merged(conds: Conds) -> str:
     """Why strengths must be written into the weights for these conditionings; empty where they need not."""
     controls = (control for several in conds.values() for cond in several for control in _controls(cond))
     if any(isinstance(control, comfy.controlnet.ControlLora) for control in controls):
-        return "a Control-LoRA takes the weights of the model for its own"
+        return "a Control-LoRA uses the model's weights as its own"
     return ""
 
 

@@ -24,17 +24,17 @@ def why_one_at_a_time(guider: Any) -> str:
     """Why a model with all that is on it takes one strength at a time only; empty where it can take many."""
     patcher = guider.model_patcher
     if isinstance(patcher.model, comfy.model_base.SVD_img2vid):
-        return f"{type(patcher.model).__name__} takes a batch for the frames of one video"
+        return f"{type(patcher.model).__name__} treats a batch as the frames of one video"
     attached = getattr(patcher, "get_attachment", lambda _: None)(_ANIMATEDIFF)
     if attached is not None:
-        return "AnimateDiff takes a batch for the frames of one video"
+        return "AnimateDiff treats a batch as the frames of one video"
     handler = guider.model_options.get("context_handler")
     if handler is not None and getattr(handler, "dim", 0) == 0:
-        return "context windows over the batch take it for the frames of one video"
+        return "context windows treat the batch as the frames of one video"
     kind = type(guider)
     # A module of comfy_extras is called by its path where the host has loaded it as nodes.
     if kind.__module__ != comfy.samplers.__name__ and "comfy_extras" not in kind.__module__:
-        return f"the guider {kind.__name__} is not known here"
+        return f"the guider {kind.__name__} is unknown to this pack"
     return why_mixed(guider)
 
 

@@ -24,13 +24,13 @@ _TABLE = Path(__file__).with_name("samplers.json")
 def why_alone(sampler: Any) -> str:
     """Why a sampler can take one group at a time only; empty where it can take many."""
     if type(sampler) is not comfy.samplers.KSAMPLER:
-        return f"the sampler is a {type(sampler).__name__}, which is not known here"
+        return f"the sampler is a {type(sampler).__name__}, which this pack does not know"
     name = getattr(sampler.sampler_function, "__name__", repr(sampler.sampler_function))
     kind = _kind(sampler)
     if kind == "adaptive":
         return f"the sampler {name} chooses its steps by the whole batch"
     if kind is None:
-        return f"the sampler {name} is not known here"
+        return f"the sampler {name} is unknown to this pack"
     if "noise_sampler" in sampler.extra_options or sampler.extra_options.get("s_churn", 0) > 0:
         return f"the sampler {name} is set to draw noise in a way that cannot be shared"
     return ""
