@@ -108,7 +108,7 @@ def _whole(digits: str) -> int:
 def _number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise BadJson(f"holds {shown(digits)}, a number beyond all bounds")
+        raise BadJson(f"holds {shown(digits)}, a number that is too large")
     return value
 
 

@@ -192,5 +192,5 @@ def _line(fetched: Fetched) -> str:
 def _size(text: str) -> int:
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 500MiB or 4GiB")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500MiB or 4GiB")
     return int(found[1]) * _UNITS[(found[2] or "").lower()]

@@ -60,7 +60,7 @@ def _check(node: Node) -> None:
         raise NotConvertible("its text is shown on its subgraph")
     for tag in _TAG.findall(_text(node)):
         if errors := scan_prompt(tag).found.errors:
-            raise NotConvertible(f"its tag {tag} is no tag: {errors[0]}")
+            raise NotConvertible(f"its tag {tag} is not a valid tag: {errors[0]}")
     if errors := scan_prompt(_text(node)).found.errors:
         raise NotConvertible(f"Prompt with LoRA Tags cannot read it: {errors[0]}")
 

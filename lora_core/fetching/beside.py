@@ -80,7 +80,7 @@ def _write_preview(site: LoraSite, candidate: Candidate, stem: Path) -> list[str
         return [f"the preview picture did not come ({error})"]
     extension = next((ending for start, ending in _PICTURES.items() if picture.startswith(start)), "")
     if not extension or len(picture) > _MAX_PICTURE:
-        return ["the preview is no picture, or too large"]
+        return ["the preview is not a picture, or is too large"]
     return _write(stem.with_name(f"{stem.name}.preview.{extension}"), picture)
 
 

@@ -49,7 +49,7 @@ class Client:
         try:
             return json.loads(raw)
         except (ValueError, RecursionError):
-            raise SiteError(self.site, "answered with something that is no JSON") from None
+            raise SiteError(self.site, "answered with something that is not JSON") from None
 
     def open(self, url: str, start: int = 0) -> HTTPResponse:
         """The bytes of `url` from `start` on, where the server can do that: look at the status.
@@ -103,7 +103,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         old, new = urlsplit(req.full_url).scheme, urlsplit(newurl).scheme
         if new not in ("http", "https") or (old == "https" and new == "http"):
-            raise urllib.error.URLError(f"sent us to {new}, which is not followed")
+            raise urllib.error.URLError(f"sent us to {new}, which this command does not follow")
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         token = req.unredirected_hdrs.get("Authorization")
         if following is not None and token and _place(newurl) == _place(req.full_url):

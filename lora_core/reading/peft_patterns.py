@@ -244,7 +244,9 @@ class _Reader:
         return found
 
     def _bad(self) -> BadPattern:
-        return BadPattern(f"has something at letter {min(self._at, len(self._text))} that is not read here")
+        return BadPattern(
+            f"has something at letter {min(self._at, len(self._text))} that this pack does not read"
+        )
 
 
 class Patterns:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..adapters import Adapter, Difference, LoHa, LoKr, LowRank, Reorder
 
-BEYOND_NUMBERS = "makes a change beyond all numbers"
+BEYOND_NUMBERS = "makes a change too large for a number"
 
 _ROWS = 2**22  # numbers of the change in memory at a time
 _MOST = 2**29  # numbers of a change that is looked at number by number: some seconds

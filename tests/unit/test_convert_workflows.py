@@ -51,7 +51,7 @@ def test_tags_that_cannot_be_read_stay() -> None:
     graph = _tagged("a lake <lora:a:much>", "dull")
     prompt, conversion = both(graph)
     assert prompt == graph.prompt()
-    assert "its tag <lora:a:much> is no tag" in conversion.left[0].reason
+    assert "its tag <lora:a:much> is not a valid tag" in conversion.left[0].reason
 
 
 def test_tags_no_sampler_reads_stay() -> None:

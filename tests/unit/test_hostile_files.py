@@ -55,8 +55,8 @@ def _spectrum(path: Path) -> Spectrum:
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "deep"),
         ('{"a": ' + "1" * 5_000 + "}", "5000 digits"),
         ("-" + "9" * 400, "401 digits"),
-        ("1e999", "beyond all bounds"),
-        ("[NaN]", "no number"),
+        ("1e999", "a number that is too large"),
+        ("[NaN]", "not a number"),
         ('{"a": 1, "a": 2}', "'a' twice"),
         (b"\xff\xfe{}", "UTF-8"),
         ("[" + "{}," * MAX_VALUES + "{}]", "values"),
@@ -241,7 +241,7 @@ def test_the_energy_of_the_largest_factors_is_a_number(tmp_path: Path) -> None:
     assert math.isfinite(found.parts[0].energy)
     json.dumps(found.as_json(), allow_nan=False)
     loha = {name: ONES(*tensor.shape) * most for name, tensor in _loha(4, 4, 2).items()}
-    with pytest.raises(BrokenFile, match="beyond all numbers") as raised:
+    with pytest.raises(BrokenFile, match="too large for a number") as raised:
         _spectrum(_saved(tmp_path, loha))
     assert raised.value.key == "x"
 
