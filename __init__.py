@@ -1,5 +1,8 @@
 """ComfyUI-LoRA-Rack: the door the host comes in by."""
 
+import logging
+
+from .lora_core.version import VERSION as __version__
 from .nodes.blocks import LoraRackBlocks
 from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
@@ -43,5 +46,6 @@ NODE_DISPLAY_NAME_MAPPINGS = {
 WEB_DIRECTORY = "./web"
 
 routes.register()
+logging.getLogger(__name__).info("LoRA Rack %s", __version__)
 
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY"]
+__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "WEB_DIRECTORY", "__version__"]

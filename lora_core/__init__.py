@@ -21,6 +21,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 """
 
 LAYERS = (
+    "version",
     "errors",
     "cache",
     "untrusted",

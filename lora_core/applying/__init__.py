@@ -1,4 +1,9 @@
-"""How a stack is applied to a model: what matches, one patch a weight, the verdict on each entry."""
+"""How several LoRAs become one patch for each weight of a model, and what became of each LoRA.
+
+`matching` finds the weights that the layers of a file mean, `modes` chooses merged or live for each entry,
+`patch` joins all entries at a weight, `baking` writes the result into a checkpoint, and `verdict` says what
+fitted and what did not.
+"""
 
 from .baking import Bake, bake, baked, plan_bake, scale_keys
 from .matching import Foreign, Match, match

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 
 from ..errors import FitError, RackError
+from ..version import VERSION
 from . import convert, diff, get, inspect, keys, merge
 from .output import print_error
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Look into LoRA files, get and bake them.",
         epilog=_EPILOG,
     )
+    parser.add_argument("--version", action="version", version=f"LoRA Rack {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(commands)

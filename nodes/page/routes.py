@@ -17,6 +17,7 @@ from server import PromptServer
 from ...lora_core.errors import BadBlockText, BadStackText, MissingLora, RackError, UnresolvedLora
 from ...lora_core.grammar import parse, write
 from ...lora_core.stack import Entry
+from ...lora_core.version import VERSION
 from .. import host
 from . import dropped_pictures as pictures
 from . import equaliser, row_json
@@ -40,6 +41,7 @@ def register() -> None:
     if server is None:
         return
     for method, path, handler in (
+        ("GET", "about", _about),
         ("GET", "loras", _loras),
         ("GET", "info", _info),
         ("GET", "thumbnail", _thumbnail),
@@ -82,6 +84,10 @@ def describe(error: RackError) -> Json:
 async def _apart(work: Callable[[], T]) -> T:
     """Run what blocks in a thread, so that the server goes on answering."""
     return await asyncio.get_running_loop().run_in_executor(None, work)
+
+
+async def _about(request: web.Request) -> web.StreamResponse:
+    return web.json_response({"name": "LoRA Rack", "version": VERSION})
 
 
 async def _loras(request: web.Request) -> web.StreamResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,6 +15,8 @@ import pytest
 from PIL import Image
 
 from tools.dev.host_client import HostClient
+from tools.dev.host_server import HostServer
+from tools.dev.layout import this_checkout
 
 DEMO = "add_detail.safetensors"
 
@@ -35,6 +38,13 @@ def _raw(client: HostClient, path: str, **query: object) -> tuple[bytes, str]:
     url = f"http://{client.address}/lora_rack/{path}?{urllib.parse.urlencode(query)}"
     with urllib.request.urlopen(url, timeout=30) as answer:
         return answer.read(), answer.headers["Content-Type"]
+
+
+def test_an_installed_pack_says_its_version(client: HostClient, server: HostServer) -> None:
+    stated = re.search(r'(?m)^version = "(.+)"$', (this_checkout().root / "pyproject.toml").read_text())
+    assert stated is not None
+    assert _get(client, "about") == {"name": "LoRA Rack", "version": stated[1]}
+    assert f"LoRA Rack {stated[1]}\n" in server.log_text()
 
 
 def test_the_list_comes_in_pages_in_the_hosts_order(client: HostClient) -> None:
