@@ -12,6 +12,7 @@
     ├── BadBlockText           block weights: which text, the place in it, what was found, what was expected
     ├── UnresolvedLora         a name or hash that does not mean exactly one file
     │   ├── MissingLora        no such file; the nearest names, where to get it
+    │   ├── GoneLora           it is listed, and its file is not there any more
     │   ├── AmbiguousLora      several such files; all of them
     │   ├── OtherContent       a file of that name, but not of the hash beside it
     │   └── BadHash            no hash any tool gives a file
@@ -157,6 +158,15 @@ class MissingLora(UnresolvedLora):
         wanted = f"{name!r}, and no file has the hash {hash}" if hash else repr(name)
         source = f". It comes from {page}" if page else ""
         super().__init__(name, candidates, f"no LoRA is called {wanted}. {hint}{source}")
+
+
+class GoneLora(UnresolvedLora):
+    """A file ComfyUI lists that is not there: a broken link, or a folder that was taken away."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            name, (), f"{name!r} is listed, and its file is gone. Mend its link or folder, or press refresh"
+        )
 
 
 class AmbiguousLora(UnresolvedLora):

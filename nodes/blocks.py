@@ -27,7 +27,7 @@ class LoraRackBlocks(inputs.NamesOneLora):
         return {"required": {"lora_name": inputs.lora_name(), "blocks": inputs.blocks(multiline=True)}}
 
     @classmethod
-    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
+    def IS_CHANGED(cls, lora_name: str | None = None, **_: Any) -> str:
         """Never of itself: the text alone decides."""
         return ""
 

@@ -105,7 +105,7 @@ class NamesOneLora:
     @classmethod
     def VALIDATE_INPUTS(
         cls,
-        lora_name: str | None,
+        lora_name: str | None = None,
         blocks: str | None = "",
         start: float | None = 0.0,
         stop: float | None = 1.0,
@@ -125,6 +125,6 @@ class NamesOneLora:
         return "\n".join(problems) or True
 
     @classmethod
-    def IS_CHANGED(cls, lora_name: str | None, **_: Any) -> str:
+    def IS_CHANGED(cls, lora_name: str | None = None, **_: Any) -> str:
         """Changes with the file."""
         return host.fingerprint([lora_name] if lora_name else [])

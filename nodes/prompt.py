@@ -50,13 +50,13 @@ class LoraRackPrompt:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, text: str | None) -> bool | str:
+    def VALIDATE_INPUTS(cls, text: str | None = None) -> bool | str:
         """Every tag that is on must be readable and name one file; all bad ones are reported at once."""
         # What is no text comes over a wire, or the host refuses it.
         return problems(scan_prompt(text).found) if isinstance(text, str) else True
 
     @classmethod
-    def IS_CHANGED(cls, text: str | None, embeddings: bool | None = False, **_: Any) -> str:
+    def IS_CHANGED(cls, text: str | None = None, embeddings: bool | None = False, **_: Any) -> str:
         """Changes with the files of the tags, and with the list of embeddings where it is read."""
         files = host.fingerprint(read_prompt(text or "").stack.active)
         return files if embeddings is False else f"{files} {host.embedding_names()}"

@@ -103,7 +103,9 @@ class LoraRackSliderPreview:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, slider: str | None, lora_name: str | None, values: str | None) -> bool | str:
+    def VALIDATE_INPUTS(
+        cls, slider: str | None = None, lora_name: str | None = None, values: str | None = None
+    ) -> bool | str:
         """True, or what is wrong. None comes over a wire."""
         try:
             _check_slider(slider, lora_name)
@@ -118,7 +120,7 @@ class LoraRackSliderPreview:
         return True
 
     @classmethod
-    def IS_CHANGED(cls, slider: str | None, lora_name: str | None, **_: Any) -> str:
+    def IS_CHANGED(cls, slider: str | None = None, lora_name: str | None = None, **_: Any) -> str:
         """Changes with the files that may be meant."""
         sliders = SLIDERS if slider is None else [slider]  # None over a wire
         return host.fingerprint([file for one in sliders for file in slider_files(one, lora_name)])

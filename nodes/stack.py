@@ -84,14 +84,14 @@ class LoraRackStack:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, text: str | None) -> bool | str:
+    def VALIDATE_INPUTS(cls, text: str | None = None) -> bool | str:
         """Every row that is on must be readable and name one file; all bad rows are reported at once."""
         if not isinstance(text, str):  # comes over a wire, or the host refuses it
             return True
         return problems(scan(text))
 
     @classmethod
-    def IS_CHANGED(cls, text: str | None, **_: Any) -> str:
+    def IS_CHANGED(cls, text: str | None = None, **_: Any) -> str:
         return host.fingerprint(parse(text or "").active)
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
@@ -130,10 +130,10 @@ class LoraRackApply:
         return {
             "required": {
                 "model": ("MODEL", {"tooltip": "The diffusion model to apply the stack to."}),
-                "stack": inputs.stack("The stack to apply."),
                 "mismatch": (["error", "warn"], {"default": "error", "tooltip": mismatch}),
             },
             "optional": {
+                "stack": inputs.stack("The stack to apply."),
                 "clip": (
                     "CLIP",
                     {"tooltip": "The text encoder, for LoRAs that change the text encoder too."},
@@ -143,10 +143,15 @@ class LoraRackApply:
         }
 
     def apply(
-        self, model: Any, stack: list[Any], mismatch: str, clip: Any = None, mode: str = "auto"
+        self,
+        model: Any,
+        stack: list[Any] | None = None,
+        mismatch: str = "error",
+        clip: Any = None,
+        mode: str = "auto",
     ) -> dict[str, Any]:
-        found = from_wire(stack)
-        idle = (*(entry for entry in found if not entry.is_active), *idle_in(stack))
+        found = from_wire(stack or ())
+        idle = (*(entry for entry in found if not entry.is_active), *idle_in(stack or ()))
         entries = [*host.resolve_active(found), *idle]
         applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
         outputs = (applied.model, applied.clip, applied.report)

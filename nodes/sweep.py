@@ -66,7 +66,7 @@ class LoraRackSweep:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, axes: str | None) -> bool | str:
+    def VALIDATE_INPUTS(cls, axes: str | None = None) -> bool | str:
         """True, or what is wrong with the axes, the names included."""
         if not isinstance(axes, str):  # comes over a wire, or the host refuses it
             return True
@@ -78,7 +78,7 @@ class LoraRackSweep:
         return True
 
     @classmethod
-    def IS_CHANGED(cls, axes: str | None, **_: Any) -> str:
+    def IS_CHANGED(cls, axes: str | None = None, **_: Any) -> str:
         """Changes with the files."""
         return host.fingerprint([axis.entry for axis in read_axes(axes)] if axes else [])
 

@@ -311,6 +311,10 @@ def report(verdicts: Sequence[Verdict], cache: CacheUse, entries: Sequence[Entry
     """The verdicts of a whole stack, the entries that did nothing, and what the cache holds."""
     lines = [verdict.describe() for verdict in verdicts] or ["nothing to apply: every entry is off or at 0"]
     lines += filter(None, map(idle, entries))
+    if live := [verdict.entry.name for verdict in verdicts if verdict.way.startswith("live")]:
+        lines.append(
+            f"live, so not in a model that is saved or merged with another after this: {', '.join(live)}"
+        )
     held, allowed = cache.bytes_held / 2**20, cache.bytes_allowed / 2**20
     lines.append(f"cache: {held:.0f} of {allowed:.0f} MiB")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from .index import Index
 from .library import Library, Limits
 from .search import Query
 from .sidecar_values import hashes_of, items, mapping, model_of, number, split_words, text_of
-from .sidecars import trigger_words
+from .sidecars import trigger_words, words_stamp
 from .sliders import SLIDERS, Traces, candidates, choose
 
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "split_words",
     "text_of",
     "trigger_words",
+    "words_stamp",
 ]

@@ -12,6 +12,7 @@ from ..errors import FileError
 from ..key_maps import FileFamily, family_of_file, input_widths
 from ..reading import Grouped, Header, claimed_hashes, group_keys, is_pickle, read_header
 from .listing import Listing
+from .sidecar_values import header_text
 from .sidecars import About, about
 
 # A role only one kind of adapter has → the kind's name, as the adapters call themselves.
@@ -104,8 +105,8 @@ def _frozen(value: Any) -> Any:
 
 
 def _alias(metadata: Mapping[str, str]) -> str:
-    alias = metadata.get("ss_output_name", "").strip()
-    return "" if alias == "None" or len(alias) > _LONGEST_ALIAS else alias
+    alias = header_text(metadata, "ss_output_name")
+    return "" if len(alias) > _LONGEST_ALIAS else alias
 
 
 def _groups(grouped: Grouped) -> Iterable[Mapping[str, str]]:

@@ -15,7 +15,7 @@ from time import time_ns
 from ..errors import AmbiguousLora, FileError, MissingLora, OtherContent, SearchUnfinished
 from ..reading import read_hash
 from .index import HashMatch, Index, Progress
-from .resolve import file_name, file_stem, named, nearest, only
+from .resolve import file_name, file_stem, named, named_but_for_case, nearest, only
 from .sidecars import page_beside
 from .survey import Survey
 
@@ -54,9 +54,10 @@ class Library:
         """
         if hash:
             return _Search(self, name, read_hash(hash), limits, progress).result()
-        found = named(name, self.names)
+        found = named(name, self.names) or self._on_this_disk(name)
         if not found:
             found = self._with_alias(name, limits, progress)
+        found = self._each_file_once(found)
         return only(name, found, self.names, "" if found else self._page_beside(name))
 
     def paths(self, names: Iterable[str] | None = None) -> dict[Path, str]:
@@ -95,6 +96,36 @@ class Library:
         # No folder tells of a file that was written over.
         self.index.refresh(self.index.with_alias(name, paths), limits.headers)
         return [paths[path] for path in self.index.with_alias(name, paths)]
+
+    def _on_this_disk(self, name: str) -> list[str]:
+        """Names that differ by case alone, where the disk takes one for the other."""
+        return [found for found in named_but_for_case(name, self.names) if self._is_blind_to_case(found)]
+
+    def _is_blind_to_case(self, name: str) -> bool:
+        path = self._path_of(name)
+        if path is None:
+            return False
+        try:
+            return path.with_name(path.name.swapcase()).samefile(path)
+        except (OSError, ValueError):
+            return False
+
+    def _each_file_once(self, names: Sequence[str]) -> list[str]:
+        """Of several names those of different files: two links to one file mean the same."""
+        if len(names) < 2:
+            return [*names]
+        kept: dict[object, str] = {}
+        for name in names:
+            kept.setdefault(self._identity(name), name)
+        return [*kept.values()]
+
+    def _identity(self, name: str) -> object:
+        path = self._path_of(name)
+        try:
+            status = path.stat() if path is not None else None
+        except OSError:
+            status = None
+        return name if status is None else (status.st_dev, status.st_ino)
 
     def _page_beside(self, name: str) -> str:
         """From the sidecars that outlived a file of this name."""

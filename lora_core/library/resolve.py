@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import posixpath
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -35,9 +36,27 @@ def only(name: str, found: Sequence[str], available: Sequence[str], page: str = 
 
 
 def named(name: str, available: Sequence[str]) -> list[str]:
-    """Every one of `available` that `name` means: those of this path, else those of this stem."""
-    table = _table(tuple(available))
+    """Every one of `available` that `name` means: those of this path, else those of this stem.
+
+    Letters with marks may be composed or not (NFC, NFD), which looks the same: as they are written decides.
+    """
     wanted = _neutral(name)
+    return _found(wanted, _table(tuple(available))) or _found(
+        _composed(wanted), _table(tuple(available), True)
+    )
+
+
+def named_but_for_case(name: str, available: Sequence[str]) -> list[str]:
+    """Every one of `available` that `name` would mean on a disk that does not tell case apart."""
+    folded = [_composed(_neutral(other)).casefold() for other in available]
+    by_folded: dict[str, list[str]] = {}
+    for other, key in zip(available, folded, strict=True):
+        by_folded.setdefault(key, []).append(other)
+    found = _found(_composed(_neutral(name)).casefold(), _table(tuple(dict.fromkeys(folded))))
+    return [other for key in found for other in by_folded[key]]
+
+
+def _found(wanted: str, table: _Table) -> list[str]:
     return [*(table.exact.get(wanted) or table.paths.get(wanted) or table.stems.get(wanted) or ())]
 
 
@@ -77,11 +96,11 @@ class _Table(NamedTuple):
     stems: dict[str, list[str]]  # file name, and without extension → names
 
 
-@lru_cache(maxsize=4)  # a node asks for one name after the other in the same list
-def _table(available: tuple[str, ...]) -> _Table:
+@lru_cache(maxsize=8)  # a node asks for one name after the other in the same list
+def _table(available: tuple[str, ...], composed: bool = False) -> _Table:
     table = _Table({}, {}, {})
     for name in available:
-        path = _neutral(name)
+        path = _composed(_neutral(name)) if composed else _neutral(name)
         bare = posixpath.splitext(path)[0]
         table.exact.setdefault(path, []).append(name)
         table.paths.setdefault(bare, []).append(name)
@@ -96,6 +115,10 @@ def _each_once(*values: str) -> Iterable[str]:
 
 def _neutral(name: str) -> str:
     return name.replace("\\", "/").removeprefix("./")
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _last(path: str) -> str:

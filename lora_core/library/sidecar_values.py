@@ -69,6 +69,12 @@ def text_of(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def header_text(metadata: Mapping[str, str], key: str) -> str:
+    """A value of a file's header; trainers write Python's None, or JSON's null, where there is none."""
+    text = text_of(metadata.get(key))
+    return "" if text.lower() in ("none", "null") else text
+
+
 def number(value: Any) -> float | None:
     """A finite number, or a string that holds one."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):

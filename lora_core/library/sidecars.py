@@ -17,7 +17,17 @@ from ..errors import BadJson
 from ..reading import clean_hash
 from ..untrusted import read_json, read_text
 from .listing import Listing, Probe
-from .sidecar_values import Model, hashes_of, mapping, model_of, number, pair, split_words, text_of
+from .sidecar_values import (
+    Model,
+    hashes_of,
+    header_text,
+    mapping,
+    model_of,
+    number,
+    pair,
+    split_words,
+    text_of,
+)
 
 _FREQUENT = 20
 _MOST_LETTERS = 200_000  # about one LoRA, which every page of a list may hold; the longest notes have 20,000
@@ -79,6 +89,15 @@ def about(path: Path, metadata: Mapping[str, str], listing: Listing | None = Non
 def trigger_words(path: Path, metadata: Mapping[str, str]) -> tuple[str, ...]:
     """The words a LoRA answers to, best source first, each once."""
     return _Beside(path, metadata, Probe(path.parent)).trigger_words()
+
+
+def words_stamp(path: Path) -> str:
+    """Changes with the files beside a LoRA that trigger words may come from."""
+    probe = Probe(path.parent)
+    stem = path.name.removesuffix(path.suffix)
+    names = (*(stem + ending for ending in _ENDINGS.values()), path.name + _RGTHREE)
+    states = ((place, probe.state(name)) for place, name in enumerate(names))
+    return " ".join(f"{place}:{state[0]}:{state[1]}" for place, state in states if state is not None)
 
 
 def page_beside(path: Path) -> str:
@@ -172,7 +191,7 @@ class _Beside:
             by_rgthree.words,
             by_helper.words,
             *(model.words for model in others),
-            self._metadata.get("modelspec.trigger_phrase"),
+            header_text(self._metadata, "modelspec.trigger_phrase"),
         ]
         found = next((words for words in map(split_words, sources) if words), [])
         return tuple(dict.fromkeys(found))
@@ -189,7 +208,7 @@ class _Beside:
     def _title(self, models: list[Model]) -> str:
         sources = [text_of(self._manager.get("model_name")), text_of(self._rgthree.get("name"))]
         sources += [model.name for model in models]
-        return _first_text([*sources, text_of(self._metadata.get("modelspec.title"))])
+        return _first_text([*sources, header_text(self._metadata, "modelspec.title")])
 
     def _notes(self) -> str:
         sources = [text_of(self._a1111.get("notes")), text_of(self._manager.get("notes"))]

@@ -14,8 +14,8 @@ from pathlib import Path
 import comfy.utils
 import folder_paths
 
-from ...lora_core.errors import SearchUnfinished, UnresolvedLora
-from ...lora_core.library import FileFacts, Index, Library, Limits
+from ...lora_core.errors import GoneLora, SearchUnfinished, UnresolvedLora
+from ...lora_core.library import FileFacts, Index, Library, Limits, words_stamp
 from ...lora_core.reading import Stamp
 from ...lora_core.stack import Entry
 
@@ -41,13 +41,13 @@ def resolve_name(reference: Reference) -> str:
     UnresolvedLora.
     """
     name, hash = _parts(reference)
-    return _library().find(name, hash, progress=_Bar())
+    return _there(_library().find(name, hash, progress=_Bar()))
 
 
 def look_up(reference: Reference) -> str:
     """As `resolve_name`, with little reading: raises SearchUnfinished where that does not suffice."""
     name, hash = _parts(reference)
-    return _library().find(name, hash, _WHILE_THE_PAGE_WAITS)
+    return _there(_library().find(name, hash, _WHILE_THE_PAGE_WAITS))
 
 
 def check(reference: Reference) -> None:
@@ -75,7 +75,7 @@ def resolve_active(entries: Iterable[Entry]) -> list[Entry]:
 
 def lora_path(reference: Reference) -> Path:
     """Where a LoRA lies. Raises UnresolvedLora."""
-    return Path(folder_paths.get_full_path_or_raise("loras", resolve_name(reference)))
+    return _place(resolve_name(reference))
 
 
 def listed_paths(names: Iterable[str]) -> dict[str, Path]:
@@ -94,7 +94,10 @@ def facts_of(paths: Iterable[Path]) -> Mapping[Path, FileFacts]:
 
 
 def fingerprint(references: Sequence[Reference]) -> str:
-    """Changes whenever one of the files does, for IS_CHANGED. A hash never changes what it stands for."""
+    """Changes whenever one of the files does, or what is told of its trigger words, for IS_CHANGED.
+
+    A hash never changes what file it stands for.
+    """
     return " ".join(_fingerprint(*_parts(reference)) for reference in references)
 
 
@@ -109,16 +112,35 @@ def facts(references: Sequence[Reference]) -> Mapping[str, FileFacts]:
 
 
 def _fingerprint(name: str, hash: str) -> str:
-    if hash:
-        return f"hash:{hash}"
     # No bar: the host asks before the node runs.
-    listed = _library().find(name)
-    stamp = Stamp.of(Path(folder_paths.get_full_path_or_raise("loras", listed)))
-    return f"{stamp.path}:{stamp.size}:{stamp.mtime_ns}:{stamp.config_mtime_ns}"
+    if hash:
+        try:
+            path = _place(_library().find(name, hash, _WHILE_THE_PAGE_WAITS))
+        except (SearchUnfinished, UnresolvedLora):
+            return f"hash:{hash}"
+        return f"hash:{hash}:{words_stamp(path)}"
+    path = _place(_library().find(name))
+    stamp = Stamp.of(path)
+    beside = words_stamp(path)
+    return f"{stamp.path}:{stamp.size}:{stamp.mtime_ns}:{stamp.config_mtime_ns}:{beside}"
 
 
 def _library() -> Library:
     return Library(lora_names(), _path_of, INDEX)
+
+
+def _place(name: str) -> Path:
+    """Where a listed file lies. Raises GoneLora."""
+    path = _path_of(name)
+    if path is None:
+        raise GoneLora(name)
+    return path
+
+
+def _there(name: str) -> str:
+    """The name of a listed file that is there. Raises GoneLora."""
+    _place(name)
+    return name
 
 
 def _path_of(name: str) -> Path | None:

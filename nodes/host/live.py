@@ -6,6 +6,7 @@ with sampling_rows(indices): ...                   the part of a batch that is s
 
 from __future__ import annotations
 
+import logging
 import uuid
 import weakref
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,8 @@ from torch import Tensor, nn
 from ...lora_core.errors import NotLive, NotSweepable
 from ...lora_core.live import Dispatcher, LiveLayer, Plan, Strengths, StrengthsAt, publish
 from .live_modules import HostModules, can_be_live, rows_of
+
+_log = logging.getLogger(__name__)
 
 # Which rows of the whole batch are being sampled; None is all of them.
 _ROWS: ContextVar[tuple[int, ...] | None] = ContextVar("rows", default=None)
@@ -68,7 +71,19 @@ def live_model(model: Any, plan: Plan, strengths_at: Tensor | StrengthsAt) -> An
     # Last: on a clone of an injected model the host ejects and injects while patches are added.
     injection = comfy.patcher_extension.PatcherInjection(stack.inject, stack.eject)
     clone.set_injections(stack.name, [injection])
+    clone.add_callback_with_key(comfy.patcher_extension.CallbacksMP.ON_LOAD, stack.name, _warn_of_saving)
     return clone
+
+
+def _warn_of_saving(
+    patcher: Any, device: Any, memory: Any, force_patch_weights: bool = False, *_: Any, **__: Any
+) -> None:
+    """The host writes all patches into the weights only where they are about to be saved."""
+    if force_patch_weights:
+        _log.warning(
+            "LoRA Rack: this model has LoRAs in mode live, which are in no weight. What is saved now is "
+            "without them. Apply them in mode merged, or save them with Save LoRA Stack"
+        )
 
 
 @dataclass(eq=False)

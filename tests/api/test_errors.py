@@ -232,3 +232,34 @@ def test_a_checkpoint_among_the_loras_is_recognised(client: HostClient, base: Pa
 def test_after_an_error_the_next_queue_is_right(client: HostClient) -> None:
     _failed(client, _rack("<lora:sd15/style_0:1>"))
     assert client.run(_rack("<lora:sd3/style_0:1>").nodes)["status"]["status_str"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("type", "missing"),
+    [
+        ("LoraRackStack", "text"),
+        ("LoraRackPrompt", "text"),
+        ("LoraRackAdd", "lora_name"),
+        ("LoraRackSweep", "axes"),
+        ("LoraRackSliderPreview", "values"),
+    ],
+)
+def test_an_input_left_out_is_named_in_the_hosts_own_words(
+    client: HostClient, type: str, missing: str
+) -> None:
+    graph = Graph()
+    graph.show((graph.add(type), 0))
+    errors = _rejected(client, graph)[type]
+    assert missing in [
+        error["extra_info"]["input_name"] for error in errors if error["type"] == "required_input_missing"
+    ]
+    assert not any("VALIDATE_INPUTS" in str(error) for error in errors)
+
+
+def test_without_a_stack_the_model_is_as_it_came(client: HostClient) -> None:
+    graph = Graph()
+    model, _ = SD3.load(graph)
+    apply = graph.add("LoraRackApply", model=model, mismatch="error")
+    graph.show((apply, 2))
+    (report,) = texts(client, graph)
+    assert report.startswith("nothing to apply")

@@ -201,3 +201,23 @@ def test_live_writes_no_weight_and_patches_no_key(pack: Any, lora_folder: Path) 
     after = model.model.state_dict()
     assert all(torch.equal(after[key], before[key]) for key in before)
     assert {key: value.data_ptr() for key, value in after.items()} == pointers
+
+
+def test_saving_a_model_that_has_live_loras_warns_and_the_report_names_them(
+    pack: Any, lora_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, _ = layouts.load("sd3", torch.float32)
+    save_loras(lora_folder, "sd3", model)
+    merged, _, report = our_stack(pack, model, None, ROWS, mode="merged")
+    comfy.model_management.load_models_gpu([merged], force_patch_weights=True)
+    assert "in mode live" not in caplog.text
+    assert "not in a model that is saved" not in report
+    live, _, report = our_stack(pack, model, None, ROWS, mode="live")
+    assert "live, so not in a model that is saved or merged with another after this: " in report
+    comfy.model_management.load_models_gpu([live])
+    assert "in mode live" not in caplog.text
+    comfy.model_management.load_models_gpu(
+        [live], force_patch_weights=True
+    )  # as the host's save_checkpoint does
+    assert "in mode live" in caplog.text
+    comfy.model_management.unload_all_models()

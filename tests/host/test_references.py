@@ -133,3 +133,19 @@ def test_a_stack_by_hash_patches_what_the_same_stack_by_name_does(
     expected, found = patched_weights(by_name), patched_weights(by_hash)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_words_beside_a_file_change_what_the_host_keeps(host: Any, lora_folder: Path) -> None:
+    path = _add(lora_folder, "told.safetensors")
+    before = host.fingerprint(["told"])
+    path.with_suffix(".json").write_text('{"activation text": "ink"}', encoding="utf-8")
+    assert host.fingerprint(["told"]) != before
+
+
+def test_a_listed_file_that_is_gone_is_named_with_its_row(pack: Any, host: Any, lora_folder: Path) -> None:
+    (lora_folder / "broken.safetensors").symlink_to(lora_folder / "nowhere.safetensors")
+    gone = pack.lora_core.errors.GoneLora
+    with pytest.raises(gone, match="is listed, and its file is gone"):
+        host.check("broken")
+    with pytest.raises(gone, match="row 1"):
+        host.resolve_active([pack.lora_core.stack.Entry("broken")])

@@ -288,3 +288,39 @@ def test_nothing_outside_the_listed_names_is_found(rack: Rack, name: str) -> Non
     rack.add("ink.safetensors")
     with pytest.raises(MissingLora):
         rack.library.find(name)
+
+
+def test_composed_and_decomposed_letters_are_the_same(rack: Rack) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    rack.add(f"styles/{decomposed}.safetensors")
+    assert rack.library.find(composed) == f"styles/{decomposed}.safetensors"
+    assert rack.library.find(f"styles/{composed}.safetensors") == f"styles/{decomposed}.safetensors"
+    rack.add(f"styles/{composed}.safetensors", out=16)  # now as written decides
+    assert rack.library.find(composed) == f"styles/{composed}.safetensors"
+    assert rack.library.find(decomposed) == f"styles/{decomposed}.safetensors"
+
+
+def test_case_alone_decides_where_the_disk_tells_it_apart(
+    rack: Rack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = rack.add("Ink.safetensors")
+    if not path.with_name("iNK.SAFETENSORS").exists():
+        with pytest.raises(MissingLora):
+            rack.library.find("ink")
+    monkeypatch.setattr(Path, "samefile", lambda self, other: str(self).lower() == str(other).lower())
+    assert rack.library.find("ink") == "Ink.safetensors"
+    rack.add("INK.safetensors")
+    with pytest.raises(AmbiguousLora):
+        rack.library.find("ink")
+
+
+def test_two_links_to_one_file_are_one(rack: Rack) -> None:
+    path = rack.add("a/ink.safetensors")
+    (rack.folder / "b").mkdir()
+    (rack.folder / "b" / "ink.safetensors").symlink_to(path)
+    (rack.folder / "c").mkdir()
+    (rack.folder / "c" / "ink.safetensors").hardlink_to(path)
+    assert rack.library.find("ink") == "a/ink.safetensors"
+    rack.add("d/ink.safetensors", out=16)
+    with pytest.raises(AmbiguousLora):
+        rack.library.find("ink")

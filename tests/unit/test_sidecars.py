@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lora_core.library.listing import Listing
-from lora_core.library.sidecars import About, about, names_beside, trigger_words
+from lora_core.library.sidecars import About, about, names_beside, trigger_words, words_stamp
 
 SOURCES: list[tuple[str, Any]] = [
     ("ink.json", {"activation text": "by user, two words"}),
@@ -314,3 +314,18 @@ def test_what_is_looked_at_is_what_is_watched(tmp_path: Path) -> None:
     for name in [*names, "ink.safetensors", "inks.json", "ink.webp"]:
         (tmp_path / name).touch()
     assert names_beside(tmp_path / "ink.safetensors", Listing.of(tmp_path)) == tuple(sorted(names))
+
+
+@pytest.mark.parametrize("nothing", ["None", " none ", "null", ""])
+def test_a_header_that_says_nothing_gives_no_words_and_no_title(tmp_path: Path, nothing: str) -> None:
+    metadata = {"modelspec.trigger_phrase": nothing, "modelspec.title": nothing}
+    assert trigger_words(tmp_path / "ink.safetensors", metadata) == ()
+    assert about(tmp_path / "ink.safetensors", metadata).title == ""
+
+
+def test_the_stamp_of_words_changes_with_every_file_they_may_come_from(tmp_path: Path) -> None:
+    stamps = [words_stamp(tmp_path / "ink.safetensors")]
+    for name, content in [*SOURCES, ("ink.json", {"activation text": "others, now"})]:
+        _write(tmp_path, name, content)
+        stamps.append(words_stamp(tmp_path / "ink.safetensors"))
+    assert len(set(stamps)) == len(stamps)
