@@ -141,7 +141,7 @@ def test_only_the_nodes_named_are_turned(client: HostClient) -> None:
         ({"to": "elsewhere", "workflow": {"nodes": []}}, '"to" must be'),
         (
             {"to": "loaders", "workflow": {"1": {"class_type": "X", "inputs": {}}}},
-            "no workflow of the editor",
+            "not a workflow of the editor",
         ),
         ({"to": "rack", "workflow": {"nodes": []}, "nodes": "all"}, '"nodes" must be'),
         ({"to": "rack", "workflow": {"nodes": []}, "subgraph": 3}, '"subgraph" must be'),

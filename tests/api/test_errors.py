@@ -173,7 +173,7 @@ def test_an_end_of_a_window_that_is_none(client: HostClient, value: Any, answer:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("strength_model", float("nan"), "strength_model is nan, expected a number"),
+        ("strength_model", float("nan"), "strength_model is nan, expected a finite number"),
         ("lora_name", None, "lora_name is None, expected the name of a LoRA file"),
     ],
 )
