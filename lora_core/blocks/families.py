@@ -17,6 +17,8 @@ from .generic import find_blocks
 from .ids import BlockId, is_of_text_encoder, read_id
 
 PREFIX = "diffusion_model."
+# Some encoders stand without the name the host gives them; all have a table of words.
+_OF_ENCODER = re.compile(r"\.transformer\.|(?:^|\.)embed_tokens\.weight$")
 OTHER = "OTHER"
 
 
@@ -139,7 +141,7 @@ def blocks_of_model(shapes: Mapping[str, tuple[int, ...]]) -> ModelBlocks:
     if known is not None:
         version = find_version(known, inside)
         family = _of_record(version, prefix)
-    elif not prefix and any(".transformer." in key for key in inside):
+    elif not prefix and any(_OF_ENCODER.search(key) for key in inside):
         rules = tuple(Rule(pattern, id) for pattern, id in encoder_rules())
         family = ModelBlocks("text_encoder", "text encoder", rules, is_text_encoder=True)
     else:

@@ -6,7 +6,7 @@ fields, docs/adding-a-family.md an example.
 `elements.json` holds the words all families share, `text_encoders.json` what is known of text encoders.
 """
 
-from .catalog import families, family, family_called, find_family, find_version, row_layouts, version_of_width
+from .catalog import families, family, family_called, find_family, find_version, row_layouts, versions
 from .elements import Elements, FusedPart, elements_of, matches, words
 from .encoders import encoder_groups, encoder_rules
 from .record import Family, NameTable, Preset, Shapes, VectorReading
@@ -29,6 +29,6 @@ __all__ = [
     "find_version",
     "matches",
     "row_layouts",
-    "version_of_width",
+    "versions",
     "words",
 ]

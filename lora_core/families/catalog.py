@@ -48,24 +48,19 @@ def find_family(keys: Iterable[str]) -> Family | None:
 def find_version(family: Family, shapes: Shapes) -> Family:
     """The version of a family that a model is, where it has versions; `shapes` are without any prefix.
 
-    The width of the text a UNet attends to tells most of them apart (comfy/supported_models.py). A packed
-    weight does not show it.
+    The width of the text a model reads tells most of them apart (comfy/supported_models.py). A packed weight
+    does not show it.
     """
-    versions = [one for one in families().values() if one.version is not None and one.like is family]
-    widths = {s[1] for key, s in shapes.items() if len(s) > 1 and key.endswith(".attn2.to_k.weight")}
-    for one in versions:
-        key = one.version.key if one.version is not None else ""
-        if key and any(key in path for path in shapes):
+    for one in versions(family):
+        if one.version is not None and one.version.fits(shapes):
             return one
-    return version_of_width(family, max(widths, default=0)) or family
+    return family
 
 
-def version_of_width(family: Family, context_width: int) -> Family | None:
-    """The version of a family whose cross-attention reads vectors of `context_width`."""
-    for one in families().values():
-        if one.version is not None and one.like is family and one.version.context_width == context_width > 0:
-            return one
-    return None
+def versions(family: Family) -> tuple[Family, ...]:
+    """The versions of a family, those told by a key before those told by a width."""
+    found = [one for one in families().values() if one.version is not None and one.like is family]
+    return tuple(sorted(found, key=lambda one: one.version is not None and one.version.width))
 
 
 def family_called(text: str) -> Family | None:

@@ -96,10 +96,17 @@ class Preset:
 
 @dataclass(frozen=True)
 class Version:
-    """What tells a version of a family from the others: the width of the text it attends to, or a key."""
+    """What tells a version of a family from the others: a weight whose key has `key` in it, and how wide the
+    vectors are that the weight reads; 0: any.
+    """
 
-    context_width: int = 0
-    key: str = ""
+    key: str
+    width: int = 0
+
+    def fits(self, shapes: Shapes) -> bool:
+        """Whether a model of the family, by its weights without any prefix, is of the version."""
+        found = [shape for key, shape in shapes.items() if self.key in f".{key}"]
+        return any(not self.width or (len(shape) > 1 and shape[1] == self.width) for shape in found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,11 +116,13 @@ class Family:
     id: str
     title: str  # the name people know it by
     source: str
+    is_tried: bool  # whether a ComfyUI of the record was run with it
     like: Family | None
     version: Version | None  # of `like`; None for a family with markers of its own
     markers: tuple[Marker, ...]
     called: tuple[str, ...]  # beginnings of what trainers and sites call it: lower case, letters and digits
     prefixes: tuple[str, ...]  # trainers' own for it; one that ends in '_' has a path joined by '_' after it
+    folder: str  # of the model that trainers leave out of paths; empty: none
     tables: tuple[NameTable, ...]
     released_as: tuple[tuple[str, str], ...]  # (ComfyUI's part of a key, the same in the released file)
     in_proj: str  # what stands before q, k and v of a fused `in_proj`; empty: it is not cut
@@ -145,11 +154,13 @@ def read_record(id: str, data: Mapping[str, Any], like: Family | None) -> Family
         id=id,
         title=data["title"],
         source=data["source"],
+        is_tried=not data.get("untried", False),
         like=like,
         version=Version(**data["version"]) if "version" in data else None,
         markers=tuple(_marker(marker) for marker in data.get("markers", ())),
         called=tuple(data.get("called", ())),
         prefixes=(*data.get("prefixes", ()), *(like.prefixes if like else ())),
+        folder=data.get("folder") or (like.folder if like else ""),
         tables=own_tables + (like.tables if like else ()),
         released_as=tuple(map(tuple, data.get("released_as", ()))) or (like.released_as if like else ()),
         in_proj=data.get("in_proj") or (like.in_proj if like else ""),

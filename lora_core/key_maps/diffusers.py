@@ -34,8 +34,10 @@ def diffusers_paths(table: NameTable, elements: Elements, shapes: Shapes) -> Ite
         if module in table.outside:
             swap = swap_halves if module in table.swapped else None
             yield table.outside[module], Target(key, None, swap)
-        folder, _, rest = module.partition(".")
-        number, _, rest = rest.partition(".")
+        block = _IN_BLOCK.fullmatch(module)
+        if block is None:
+            continue
+        folder, number, rest = block.groups()
         if folder not in table.blocks or rest not in table.blocks[folder][1]:
             continue
         theirs, names = table.blocks[folder][0], table.blocks[folder][1][rest]
@@ -51,6 +53,7 @@ def diffusers_paths(table: NameTable, elements: Elements, shapes: Shapes) -> Ite
             yield f"{theirs}.{number}.{name}", Target(key, (0, start, length))
 
 
+_IN_BLOCK = re.compile(r"(.+?)\.(\d+)\.(.+)")
 _MODULE = re.compile(r"diffusion_model\.(.+)\.(?:weight|scale)")  # RMS norms of Flux called theirs "scale"
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-from ..families import family, version_of_width
+from ..families import family, versions
 from .unet import unet_paths
 
 # Prefixes trainers put before a layer's path, joined; longest first, so that none hides another.
@@ -66,8 +66,8 @@ def guess_family(widths: Mapping[str, int]) -> tuple[str, ...]:
         if name.endswith("_attn2_to_k") and name.startswith(("down_blocks_", "mid_block_", "up_blocks_"))
     ]
     if contexts:
-        version = version_of_width(family("unet"), max(contexts))
-        return (version.id,) if version is not None else ()
+        known = {one.version.width: one.id for one in versions(family("unet")) if one.version is not None}
+        return (known[max(contexts)],) if max(contexts) in known else ()
     for pattern, ids in _PATTERNS:
         if any(re.match(pattern, name) for name in names):
             return ids

@@ -67,6 +67,10 @@ def _paths(
             yield paths
             yield {old_processor_path(path): target for path, target in paths.items()}
     yield own
+    if family is not None and family.folder:
+        yield {
+            path.removeprefix(family.folder): t for path, t in own.items() if path.startswith(family.folder)
+        }
     if family is not None and family.released_as:
         yield {_released(path, family): target for path, target in own.items()}
     # Norms of Flux and its kin: what the host called `scale` it calls `weight` since February 2026.
