@@ -34,7 +34,7 @@ import comfy.text_encoders.sd3_clip
 import comfy.text_encoders.wan
 import comfy.text_encoders.z_image
 import torch
-from comfy.ldm.audio.embedders import NumberConditioner
+from host_record.models import built_by
 
 
 def _configs() -> dict[str, dict[str, Any]]:
@@ -42,7 +42,6 @@ def _configs() -> dict[str, dict[str, Any]]:
     configs: dict[str, dict[str, Any]] = {}
     for name, entry in json.loads(Path(__file__).with_name("model_configs.json").read_text()).items():
         configs[name] = {**configs.get(entry.pop("like", ""), {}), **entry}
-    configs["Chroma Radiance"]["nerf_embedder_dtype"] = torch.float32
     return configs
 
 
@@ -80,18 +79,10 @@ TEXT_ENCODERS: Mapping[str, Callable[..., type[torch.nn.Module]]] = {
 }
 
 
-def model(name: str) -> torch.nn.Module:
+def model(name: str, **changes: Any) -> torch.nn.Module:
     """The host's model of a family, as its loader builds it."""
-    config = comfy.model_detection.model_config_from_unet_config(dict(MODELS[name]), {})
-    config.unet_config["dtype"] = torch.float32
-    return config.get_model(_seconds() if name == "Stable Audio" else {}, "", device="meta")
-
-
-def _seconds() -> dict[str, torch.Tensor]:
-    """What Stable Audio's model takes from its checkpoint while it is built."""
-    weights = NumberConditioner(768, min_val=0, max_val=512).state_dict()
-    parts = ("seconds_start", "seconds_total")
-    return {f"conditioner.conditioners.{part}.{k}": v for part in parts for k, v in weights.items()}
+    built, _ = built_by(comfy.model_detection.model_config_from_unet_config, MODELS[name] | changes)
+    return built
 
 
 def text_encoder(name: str) -> torch.nn.Module:

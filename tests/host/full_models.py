@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-import comfy.model_detection
 import families
-import torch
 
 _VACE = {"num_layers": 30, "vace_layers": 15}
 DEPTHS: dict[str, dict[str, Any]] = {
@@ -142,12 +140,7 @@ TEXT_BLOCKS: dict[str, str] = {
 @cache
 def shapes_of(name: str) -> Mapping[str, tuple[int, ...]]:
     """The weights of a model at full depth, by key."""
-    config = dict(families.MODELS[name]) | DEPTHS.get(name, {})
-    if name == "Stable Audio":
-        return {key: tuple(value.shape) for key, value in families.model(name).state_dict().items()}
-    made = comfy.model_detection.model_config_from_unet_config(config, {})
-    made.unet_config["dtype"] = torch.float32
-    state = made.get_model({}, "", device="meta").state_dict()
+    state = families.model(name, **DEPTHS.get(name, {})).state_dict()
     return {key: tuple(value.shape) for key, value in state.items()}
 
 

@@ -18,7 +18,8 @@ PACK_NAME = "lora_rack"
 def enter_host() -> None:
     """Make `import comfy` work. The folder of the host is RACK_HOST_DIR, its device chosen by RACK_CPU."""
     host = Path(os.environ["RACK_HOST_DIR"])
-    sys.path[:] = [str(host)] + [p for p in sys.path if Path(p or ".").resolve() != ROOT]
+    kept = [path for path in sys.path if Path(path or ".").resolve() != ROOT]
+    sys.path[:] = [str(host), *kept, str(ROOT / "tools")]  # tools: how the recorder builds the host's models
     arguments, sys.argv = sys.argv, ["host", *(["--cpu"] if os.environ.get("RACK_CPU", "1") == "1" else [])]
     try:
         # The host reads its command line when its modules are first imported, and only if told to.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from unittest import mock
 
@@ -23,6 +23,7 @@ import torch
 from comfy.ldm.flux.model import Flux
 from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT
 from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+from host_record.models import with_known_fields
 from torch import Tensor
 
 OPERATIONS = {"operations": comfy.ops.disable_weight_init, "device": "meta", "dtype": torch.float32}
@@ -76,11 +77,13 @@ _FLUX = {
     "patch_size": 2,
     "qkv_bias": True,
     "guidance_embed": True,
+    "txt_ids_dims": [],
 }
 
 
 def _flux(width: int) -> torch.nn.Module:
-    return Flux(**_FLUX, hidden_size=width, num_heads=width // sum(_FLUX["axes_dim"]), **OPERATIONS)
+    sizes = {"hidden_size": width, "num_heads": width // sum(_FLUX["axes_dim"])}
+    return with_known_fields(partial(Flux, **OPERATIONS), _FLUX | sizes)[0]
 
 
 def _mmdit() -> torch.nn.Module:

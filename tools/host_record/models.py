@@ -9,10 +9,10 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import comfy.lora
 import comfy.model_detection
@@ -21,6 +21,9 @@ import torch
 from comfy.ldm.audio.embedders import NumberConditioner
 
 _UNEXPECTED = re.compile(r"unexpected keyword argument '(\w+)'")
+
+
+Made = TypeVar("Made")
 
 
 class NotOfThisHost(Exception):
@@ -44,23 +47,37 @@ def configurations() -> Mapping[str, Mapping[str, Any]]:
     return resolved
 
 
-def build(name: str, **changes: Any) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """The host's model of an entry, on the meta device, and the configuration it was built from.
-
-    Fields a host's network does not know yet are left out. Raises NotOfThisHost.
-    """
+def build(name: str) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The host's model of an entry, and the configuration it was built from. Raises NotOfThisHost."""
     made = getattr(comfy.supported_models, name.partition("__")[0], None)
     if made is None:
         raise NotOfThisHost(name)
-    wanted = {**configurations()[name], **changes}
-    wanted.pop("reduced", None)
-    config = {key: _value(value) for key, value in wanted.items()} | {"dtype": torch.float32}
+    wanted = {key: value for key, value in configurations()[name].items() if key != "reduced"}
+    return built_by(made, wanted)
+
+
+def built_by(
+    configure: Callable[[dict[str, Any]], Any], wanted: Mapping[str, Any]
+) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """A model on the meta device, from what `configure` makes of the configuration, and this."""
+
+    def built(**fields: Any) -> torch.nn.Module:
+        config = configure(fields)
+        config.unet_config["dtype"] = torch.float32
+        return _on_meta(config, checkpoint_parts(fields))
+
+    return with_known_fields(built, {key: _value(value) for key, value in wanted.items()})
+
+
+def with_known_fields(make: Callable[..., Made], fields: Mapping[str, Any]) -> tuple[Made, dict[str, Any]]:
+    """What `make` makes of the fields it knows, and these: networks of later hosts ask for more."""
+    known = dict(fields)
     while True:
         try:
-            return _on_meta(made(dict(config)), checkpoint_parts(config)), config
+            return make(**known), known
         except TypeError as error:
             unknown = _UNEXPECTED.search(str(error))
-            if unknown is None or config.pop(unknown[1], error) is error:
+            if unknown is None or known.pop(unknown[1], error) is error:
                 raise
 
 
@@ -99,15 +116,14 @@ def record(name: str) -> dict[str, Any]:
     """All that is kept of an entry. Raises NotOfThisHost."""
     model, config = build(name)
     network: Any = model.diffusion_model
-    wanted = {**configurations()[name]}
-    detected = comfy.model_detection.model_config_from_unet_config(wanted, {})
+    detected = comfy.model_detection.model_config_from_unet_config(dict(configurations()[name]), {})
     return {
         "class": name,
         "base_class": type(model).__name__,
         "network": f"{type(network).__module__}.{type(network).__qualname__}",
         "detected_as": type(detected).__name__ if detected is not None else None,
         "reduced": configurations()[name].get("reduced", ""),
-        "unet_config": config,
+        "unet_config": {**config, "dtype": torch.float32},
         "keys": shapes(model),
         "lora_names": lora_names(comfy.lora.model_lora_keys_unet(model, {})),
         "cannot_cast": [key for key, module in _owned(model) if not hasattr(module, "comfy_cast_weights")],
