@@ -53,7 +53,7 @@ def _cast(module: Any, device: torch.device) -> tuple[Tensor, Tensor]:
     options = {"dtype": torch.float32, "bias_dtype": torch.float32, "device": device}
     # ComfyUI-GGUF's layers have a method of this name that unpacks.
     own = getattr(module, "cast_bias_weight", None)
-    weight, bias = own(**options) if own else comfy.ops.cast_bias_weight(module, **options)
+    weight, bias = own(**options) if own else _lent(module, options)
     if hasattr(module, "convert_weight"):  # a scale kept apart
         weight = module.convert_weight(weight, inplace=False)
     return weight, bias

@@ -3,7 +3,8 @@
 The host goes through modules without children (comfy/model_patcher.py `_load_list`, 0.3.75). What a module
 owns beside its children is never written, nor is a buffer: Wan's modulations, tables of scales and shifts,
 position embeddings, class tokens. Nor is what a module that cannot cast its weights owns, while memory keeps
-it off the device.
+it off the device; and never where the host loads weights on demand (0.16 and later, `ModelPatcherDynamic`),
+which keeps a backup of such a weight and moves it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import comfy.patcher_extension
+import comfy.utils
+import torch
 from torch import nn
 
 _KEY = "lora_rack_unlisted"
@@ -56,13 +59,24 @@ class _Writer:
 
     def __call__(self, patcher: Any, *_load: Any) -> None:
         for key, ours in self.patches.items():
-            # What has been written has a backup, which the host restores and drops before it writes anew.
-            if key in patcher.backup:
+            if _is_written(patcher, key):
                 continue
             if is_unlisted(patcher.model, key):
                 _write(patcher, key, ours)
             else:
                 _write_module(patcher, key)
+
+
+def _is_written(patcher: Any, key: str) -> bool:
+    """Whether a weight is patched already: it has a backup, and other numbers than that.
+
+    The host restores and drops backups before it writes anew.
+    """
+    kept = patcher.backup.get(key)
+    if kept is None:
+        return False
+    weight = comfy.utils.get_attr(patcher.model, key)
+    return not torch.equal(weight, kept.weight.to(weight))
 
 
 def _write(patcher: Any, key: str, ours: tuple[Any, ...]) -> None:
@@ -87,13 +101,15 @@ def _write(patcher: Any, key: str, ours: tuple[Any, ...]) -> None:
 
 
 def _write_module(patcher: Any, key: str) -> None:
-    """Write all of a module the host has yet to put onto the device, as it would do then."""
+    """Write all of a module the host has moved, or has yet to put onto the device, as it would do then."""
     path, _, _ = key.rpartition(".")
     module = patcher.model.get_submodule(path)
+    is_moved = key in patcher.backup
     for name in module._parameters:
         patcher.patch_weight_to_device(f"{path}.{name}")
-    # The host's own mark: it moves the module later without patching it again.
-    module.comfy_patched_weights = True
+    if not is_moved:
+        # The host's own mark: it moves the module later without patching it again.
+        module.comfy_patched_weights = True
 
 
 def _is_uncast(model: nn.Module, key: str) -> bool:

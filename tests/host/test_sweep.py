@@ -60,6 +60,7 @@ LATENTS = {
     "a mask for two": Scene(latents=2, options={**picture(2), "noise_mask": mask(1)}),
     "two masks for two": Scene(latents=2, options={**picture(2), "noise_mask": mask(2)}),
     "two masks for three": Scene(latents=3, options={**picture(3), "noise_mask": mask(2)}),
+    "five masks for two": Scene(latents=2, options={**picture(2), "noise_mask": mask(5)}),
     "a mask and random noise": Scene("ddim", latents=2, options={**picture(2), "noise_mask": mask(1)}),
     "a mask and sde": Scene("dpmpp_sde", "karras", denoise=0.7, options={**picture(), "noise_mask": mask(1)}),
     "numbered noise": Scene("euler_ancestral", latents=2, options={"batch_index": [3, 1]}),
@@ -86,6 +87,15 @@ def test_three_odd_latents_get_the_hosts_noise(pack: Any, numbers: list[int] | N
     assert torch.equal(batch.noise, alone.repeat(2, 1, 1, 1))
     if numbers is None:
         assert not torch.equal(drawn[:3], alone), "there was nothing to mend"
+
+
+@pytest.mark.parametrize("channels", [1, 16])
+def test_a_mask_of_its_own_for_every_row_stays(pack: Any, channels: int) -> None:
+    """As of a node behind the sweep; with all channels where the host has spread it already."""
+    masks = mask(4).unsqueeze(1)[..., :8, :8].repeat(1, channels, 1, 1)
+    noise = torch.randn(4, 16, 8, 8)
+    batch = pack.nodes.host.sweeping.batch.Batch.of(noise, torch.zeros_like(noise), masks, 2, None, None)
+    assert torch.equal(batch.mask, masks)
 
 
 def two_strengths(pack: Any) -> Any:

@@ -84,9 +84,14 @@ def _tiled(tensor: Tensor, count: int) -> Tensor:
 
 
 def _mask(mask: Tensor | None, noise: Tensor, size: int) -> Tensor | None:
-    """A mask as `reshape_mask` of the host spreads it over the rows of one strength, for every strength."""
+    """A mask as `reshape_mask` of the host spreads it over the rows of one strength, for every strength.
+
+    Hosts after 0.3.75 have spread it over all rows by now, over and over again where it has fewer.
+    """
     if mask is None:
         return None
+    if mask.shape == noise.shape:
+        return _tiled(mask[:size], mask.shape[0] // size) if _has_spread(mask) else mask
     if noise.ndim == 4:
         mask = mask.reshape(-1, 1, *mask.shape[-2:])
     elif noise.ndim == 5 and mask.ndim < 5:
@@ -94,6 +99,11 @@ def _mask(mask: Tensor | None, noise: Tensor, size: int) -> Tensor | None:
     if mask.shape[0] in (1, noise.shape[0]):
         return mask
     return _tiled(comfy.utils.repeat_to_batch_size(mask, size), noise.shape[0] // size)
+
+
+def _has_spread(mask: Tensor) -> bool:
+    """Whether the rows are the first few of them, again and again."""
+    return any(torch.equal(mask[:-count], mask[count:]) for count in range(1, mask.shape[0]))
 
 
 class Progress:
