@@ -1,7 +1,7 @@
 """Stacks in the forward pass of the host's models: no weight is written, strengths per step and per picture.
 
 live_model(model, plan, strengths_at) -> clone     not_live(model, plan) -> keys that cannot be
-with sampling_rows(indices): ...                   the part of a batch that is sampled inside, () for merged
+with_rows(model_options, indices) -> options       of a batch sampled in parts: this one's rows, () for merged
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import logging
 import uuid
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import comfy.model_patcher
 import comfy.patcher_extension
 import torch
 from torch import Tensor, nn
@@ -25,21 +24,19 @@ from .live_modules import HostModules, can_be_live, rows_of
 
 _log = logging.getLogger(__name__)
 
-# Which rows of the whole batch are being sampled; None is all of them.
-_ROWS: ContextVar[tuple[int, ...] | None] = ContextVar("rows", default=None)
+# In `transformer_options`: which rows of the whole batch are being sampled. All of them where it is missing.
+# Not a context variable: with several devices the host samples in threads of its own.
+_ROWS = "lora_rack_rows"
 
 
-@contextmanager
-def sampling_rows(indices: Sequence[int]) -> Iterator[None]:
-    """While a batch is sampled in parts: its rows that are sampled inside.
+def with_rows(model_options: dict[str, Any], indices: Sequence[int]) -> dict[str, Any]:
+    """A guider's or a patcher's options for a part of a batch: the rows of the batch it consists of.
 
     With none of them, strengths that are given per row do nothing: they have been merged for once.
     """
-    token = _ROWS.set(tuple(indices))
-    try:
-        yield
-    finally:
-        _ROWS.reset(token)
+    options: dict[str, Any] = comfy.model_patcher.create_model_options_clone(model_options)
+    options.setdefault("transformer_options", {})[_ROWS] = tuple(indices)
+    return options
 
 
 def not_live(model: Any, plan: Plan) -> tuple[str, ...]:
@@ -53,7 +50,7 @@ def live_model(model: Any, plan: Plan, strengths_at: Tensor | StrengthsAt) -> An
     `strengths_at` is a tensor (entries,) or (entries, rows), or a function that gives one for the fraction of
     the sampling, 0 to 1, as the host's timestep ranges count it. Entries are numbered as in `Plan.of`'s
     matches; block weights are the plan's. With rows, the latent batch must have as many pictures, or as many
-    as `sampling_rows` names.
+    as `with_rows` names.
 
     Raises NotLive, naming the keys, where `not_live` is not empty: merge those, or leave them out of the plan
     (`Plan.of(…, without=keys)`). While sampling, raises NotSweepable when a batch has another number of rows,
@@ -86,29 +83,42 @@ def _warn_of_saving(
         )
 
 
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """The layers a patcher has put onto a model."""
+
+    layers: tuple[LiveLayer, ...]
+    owner: weakref.ref[Any]
+
+
 @dataclass(eq=False)
 class _LiveStack:
-    """One stack on one model, shared by every clone of its patcher."""
+    """One stack, shared by every clone of its patcher.
+
+    Clones are of one model, or, where the host samples on several devices, of a copy of it on each.
+    """
 
     plan: Plan
     strengths_at: Tensor | StrengthsAt
     name: str = field(default_factory=lambda: f"lora_rack_live_{uuid.uuid4()}", init=False)
-    _layers: list[LiveLayer] = field(default_factory=list, init=False)
-    _owner: weakref.ref[Any] | None = field(default=None, init=False)  # the patcher that injected it
+    _placed: weakref.WeakKeyDictionary[nn.Module, _Placed] = field(
+        default_factory=weakref.WeakKeyDictionary, init=False
+    )
     _last: Strengths | None = field(default=None, init=False)
 
     def inject(self, patcher: Any) -> None:
         """Put the layers onto the model's modules, and what they need onto its device."""
-        self._take_off()
-        self._owner = weakref.ref(patcher)
         model = patcher.model
+        self._take_off(model)
+        layers = []
         dtype = model.manual_cast_dtype or model.get_dtype()
         for path, parts in self.plan.modules.items():
             module = model.get_submodule(path)
             layer = LiveLayer(module, path, parts, HostModules(), rows_of(path))
             layer.prepare(patcher.load_device, dtype)
             Dispatcher.install(self.name, layer)
-            self._layers.append(layer)
+            layers.append(layer)
+        self._placed[model] = _Placed(tuple(layers), weakref.ref(patcher))
 
     def eject(self, patcher: Any) -> None:
         """Take them off again, where this patcher put them on.
@@ -116,26 +126,39 @@ class _LiveStack:
         A clone of an injected patcher believes it is injected too, and ejects when it is thrown away, whoever
         is sampling then.
         """
-        owner = None if self._owner is None else self._owner()
+        placed = self._placed.get(patcher.model)
+        owner = None if placed is None else placed.owner()
         if owner is None or owner is patcher:
-            self._take_off()
+            self._take_off(patcher.model)
 
-    def _take_off(self) -> None:
-        while self._layers:
-            Dispatcher.remove(self.name, self._layers.pop())
+    def _take_off(self, model: nn.Module) -> None:
+        placed = self._placed.pop(model, None)
+        for layer in reversed(placed.layers if placed is not None else ()):
+            Dispatcher.remove(self.name, layer)
 
-    def apply_model(self, executor: Any, x: Tensor, t: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def apply_model(
+        self,
+        executor: Any,
+        x: Tensor,
+        t: Tensor,
+        concat: Any,
+        context: Any,
+        control: Any,
+        options: Mapping[str, Any],
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
         """Publish the strengths for one call of the model."""
-        if self.plan.modules and not self._layers:
+        model = executor.class_obj
+        if self.plan.modules and model not in self._placed:
             raise NotLive(sorted(self.plan.keys), "live LoRAs are not on the model that is sampled")
-        with publish(self.name, self._strengths(executor.class_obj, x, t)):
-            return executor(x, t, *args, **kwargs)
+        with publish(self.name, self._strengths(model, x, t, options.get(_ROWS))):
+            return executor(x, t, concat, context, control, options, *args, **kwargs)
 
-    def _strengths(self, model: nn.Module, x: Tensor, t: Tensor) -> Strengths:
+    def _strengths(self, model: nn.Module, x: Tensor, t: Tensor, rows: tuple[int, ...] | None) -> Strengths:
         values = self.strengths_at
         if not isinstance(values, Tensor):
             values = values(fraction_of(model.model_sampling, float(t[0])))
-        rows = _ROWS.get()
         if values.ndim == 2 and rows == ():
             values = torch.zeros_like(values[:, :1])
         if values.ndim == 2 and values.shape[1] > 1:

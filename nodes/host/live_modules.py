@@ -59,6 +59,21 @@ def _cast(module: Any, device: torch.device) -> tuple[Tensor, Tensor]:
     return weight, bias
 
 
+def _lent(module: Any, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """The host's own cast, and its room for it given back: it lends the same to the layers to come."""
+    weight, bias, loan = comfy.ops.cast_bias_weight(module, **options, offloadable=True)
+    try:
+        return _kept(weight, module.weight), _kept(bias, module.bias)
+    finally:
+        comfy.ops.uncast_bias_weight(module, weight, bias, loan)
+
+
+def _kept(cast: Any, own: Any) -> Any:
+    """A copy of what is lent; what is the module's own needs none."""
+    is_own = cast is None or (type(own) is nn.Parameter and cast.data_ptr() == own.data_ptr())
+    return cast if is_own else cast.clone()
+
+
 def can_be_live(model: nn.Module, key: str) -> bool:
     """Whether a parameter is one that a module without children applies in its own forward."""
     path, _, name = key.rpartition(".")

@@ -13,7 +13,14 @@ import pytest
 in_host.enter_host()
 
 import comfy.model_management  # noqa: E402
+import comfy.model_patcher  # noqa: E402
 import folder_paths  # noqa: E402
+
+# One of the two says that the host has no dynamic memory; the other tests it where it has.
+HAS_DYNAMIC_MEMORY = hasattr(comfy.model_patcher, "ModelPatcherDynamic")
+collect_ignore = [
+    "test_without_dynamic_memory.py" if HAS_DYNAMIC_MEMORY else "test_dynamic_memory.py",
+]
 
 
 @pytest.fixture(scope="session")

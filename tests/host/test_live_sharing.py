@@ -185,13 +185,13 @@ def test_a_clone_thrown_away_while_another_samples(pack: Any, model: Any) -> Non
 
 def test_batches_of_another_size_are_refused(pack: Any, model: Any) -> None:
     patched = live_rows(pack, model, "0", torch.tensor([[0.0, 1.0, 0.5]]))
-    sampling_rows = importlib.import_module(f"{pack.__name__}.nodes.host.live").sampling_rows
+    with_rows = importlib.import_module(f"{pack.__name__}.nodes.host.live").with_rows
     with pytest.raises(Exception, match="batches of 4 where strengths are given for 3") as raised:
         draw(patched, rows=2)
     assert type(raised.value).__name__ == "NotSweepable"
     whole = draw(patched, rows=3)
-    with sampling_rows([2, 0]):
-        parts = draw(patched, rows=2)
+    patched.model_options = with_rows(patched.model_options, [2, 0])
+    parts = draw(patched, rows=2)
     assert apart(parts, whole[[2, 0]]) <= TOLERANCE
 
 

@@ -38,6 +38,13 @@ def why_one_at_a_time(guider: Any) -> str:
     return why_mixed(guider)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, as the host tells: newer ones know more than torch's class."""
+    tell = getattr(comfy.model_management, "is_oom", None)
+    # Where torch knows no accelerator the host's own class is Exception itself.
+    return isinstance(error, torch.cuda.OutOfMemoryError) or bool(tell is not None and tell(error))
+
+
 def groups_that_fit(guider: Any, noise: Tensor, conds: Mapping[str, Any], size: int, groups: int) -> int:
     """How many groups of `size` rows fit into memory at once, by the host's own estimate; at least 1."""
     patcher = guider.model_patcher
@@ -58,9 +65,13 @@ def _room(patcher: Any, least: float) -> float:
     """Bytes a sampling may take, once everything else the host has loaded is gone.
 
     With the whole model loaded where that leaves enough for one strength; otherwise the host loads a part
-    of it and fetches the rest at every step, and half the memory is for the pictures.
+    of it and fetches the rest at every step, and half the memory is for the pictures. All of it where the
+    host brings weights over on demand.
     """
     device: torch.device = patcher.load_device
+    if getattr(patcher, "is_dynamic", lambda: False)():
+        # Weights are brought over on demand, and the host itself would rather batch than keep them.
+        return float(patcher.get_free_memory(device))
     free = float(comfy.model_management.get_free_memory(device))
     if comfy.model_management.is_device_cpu(device):
         return free

@@ -19,7 +19,7 @@ from ....lora_core.errors import SweepMismatch
 from ....lora_core.live import Plan
 from ....lora_core.stack import Entry
 from ..key_maps import clip_map, model_map
-from ..live import live_model, not_live, sampling_rows
+from ..live import live_model, not_live, with_rows
 from ..patching import apply_stack, judge, require_blocks
 from .conds import PER_GROUP, CondPart, PerGroup
 from .sampling import Passes, SweepSampling
@@ -123,8 +123,12 @@ def _is_on(entry: Entry, fraction: float) -> bool:
 
 @contextmanager
 def _live_strengths(guider: Any, part: CondPart) -> Iterator[None]:
-    with sampling_rows(part.row_groups):
+    options = guider.model_options
+    guider.model_options = with_rows(options, part.row_groups)
+    try:
         yield
+    finally:
+        guider.model_options = options
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,10 +147,9 @@ class _Merged:
         before, options = guider.model_patcher, guider.model_options
         patched = apply_stack(before, None, self.sweep.swept(row)).model
         guider.model_patcher = patched
-        guider.model_options = _with_new_wrappers(options, patched, before)
+        guider.model_options = with_rows(_with_new_wrappers(options, patched, before), ())
         try:
-            with sampling_rows(()):
-                yield
+            yield
         finally:
             guider.model_patcher, guider.model_options = before, options
 

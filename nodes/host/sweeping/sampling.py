@@ -24,13 +24,10 @@ from . import conds as sweep_conds
 from . import samplers
 from .batch import Batch, Progress, RandomState
 from .conds import CondPart
-from .limits import groups_that_fit, why_one_at_a_time
+from .limits import groups_that_fit, is_out_of_memory, why_one_at_a_time
 
 Strengths = Callable[[Any, CondPart], AbstractContextManager[None]]
 """Entered, with the host's guider, around the sampling of a part: gives each row its strength."""
-
-# The host has a wider class where torch knows no accelerator: Exception itself.
-_OUT_OF_MEMORY = torch.cuda.OutOfMemoryError
 
 
 @dataclass
@@ -142,7 +139,9 @@ class _SamplingRun:
             try:
                 done.append(self._sample(part, progress.of(part)))
                 ran.append(len(part.groups))
-            except (NotSweepable, _OUT_OF_MEMORY) as error:
+            except Exception as error:
+                if not (isinstance(error, NotSweepable) or is_out_of_memory(error)):
+                    raise
                 smaller, reason = self._after(error, part)
                 pending = smaller + pending
         self.sweep.passes.strengths, self.sweep.passes.reason = tuple(ran), reason
