@@ -171,7 +171,8 @@ def _read_part(found: re.Match[str], line: int) -> Iterator[float]:
     if len(pieces) == 1:
         return iter(numbers)
     count, column = pieces[2]
-    if not (count.isascii() and count.isdigit() and 2 <= int(count) <= MAX_VALUES):
+    is_count = count.isascii() and count.isdigit() and len(count) < 10
+    if not (is_count and 2 <= int(count) <= MAX_VALUES):
         raise BadSweepText(line, column, repr(count), f"a count from 2 to {MAX_VALUES}")
     low, high = numbers
     return _spread(low, high, int(count))

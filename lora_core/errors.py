@@ -5,9 +5,11 @@
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
     │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
     ├── BadJson                a text from outside that is no JSON, or is beyond what is read of one
+    ├── BadPicture             what is given as a picture is none, or is larger than any that is decoded
     ├── BadText                line, column, what was found and what was expected
     │   ├── BadStackText       the text of a stack
     │   └── BadSweepText       the values or the axes of a sweep
+    ├── BadRow                 a row no stack or no tag can hold: its name, strengths, window, hash or remark
     ├── SweepMismatch          a sweep and a latent, picture or model that do not belong together
     ├── BadBlockText           block weights: which text, the place in it, what was found, what was expected
     ├── UnresolvedLora         a name or hash that does not mean exactly one file
@@ -43,7 +45,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-_LONGEST = 300  # characters of a key that an error shows
+_LONGEST = 300  # letters of a key, a name or a text from outside that an error shows
+_LONGEST_HINT = 2_000  # letters of what was expected, which may list names
 
 
 class RackError(Exception):
@@ -62,9 +65,9 @@ class FileError(RackError):
         super().__init__(f"{where}: {problem}. {remedy}")
 
 
-def _short(key: str) -> str:
-    """A key of a file from outside, which may be as long as the file."""
-    return key if len(key) <= _LONGEST else f"{key[:_LONGEST]}…"
+def _short(text: str, most: int = _LONGEST) -> str:
+    """The beginning of what comes from outside, which may be as long as a file."""
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 class BrokenFile(FileError):
@@ -87,12 +90,17 @@ class BadJson(RackError):
         super().__init__(f"the text {problem}")
 
 
+class BadPicture(RackError):
+    """What is given as a picture is none, or is larger than any that is decoded."""
+
+
 class BadText(RackError):
     """A text a person wrote that cannot be read. Line and column count from 1."""
 
     def __init__(self, line: int, column: int, found: str, expected: str) -> None:
         self.line = line
         self.column = column
+        found, expected = _short(found), _short(expected, _LONGEST_HINT)
         self.found = found
         self.expected = expected
         super().__init__(f"line {line}, column {column}: found {found}, expected {expected}")
@@ -104,6 +112,10 @@ class BadStackText(BadText):
 
 class BadSweepText(BadText):
     """The values or the axes of a sweep cannot be read."""
+
+
+class BadRow(RackError, ValueError):
+    """A row that no stack can have, or that no tag can say."""
 
 
 class SweepMismatch(RackError):
@@ -120,6 +132,7 @@ class BadBlockText(RackError):
     def __init__(self, which: str, position: int, found: str, expected: str, entry: str = "") -> None:
         self.which = which
         self.position = position
+        found, expected = _short(found), _short(expected, _LONGEST_HINT)
         self.found = found
         self.expected = expected
         name = "block weights" if which == "blocks" else "element weights"
@@ -135,7 +148,7 @@ class UnresolvedLora(RackError):
     """A name or a hash that does not mean exactly one file."""
 
     def __init__(self, name: str, candidates: Sequence[str], message: str) -> None:
-        self.name = name
+        self.name = _short(str(name), _LONGEST_HINT)
         self.candidates = tuple(candidates)
         super().__init__(message)
 
@@ -146,18 +159,23 @@ class UnresolvedLora(RackError):
 
 
 class MissingLora(UnresolvedLora):
-    """No such file. `candidates` are the nearest names there are; `page` tells where to get it, if known."""
+    """No such file. `candidates` are the nearest names there are, None where nobody looked for them; `page`
+    tells where to get it, if known.
+    """
 
-    def __init__(self, name: str, candidates: Sequence[str], hash: str = "", page: str = "") -> None:
+    def __init__(self, name: str, candidates: Sequence[str] | None, hash: str = "", page: str = "") -> None:
         self.hash = hash
         self.page = page
-        if candidates:
+        if candidates is None:
+            hint = "Names near it are not looked for where so many are missing; mend those before it first"
+        elif candidates:
             hint = f"Nearest names: {', '.join(candidates)}"
         else:
             hint = "No name is similar; put the file into a loras folder and refresh"
-        wanted = f"{name!r}, and no file has the hash {hash}" if hash else repr(name)
+        shown = repr(_short(name))
+        wanted = f"{shown}, and no file has the hash {hash}" if hash else shown
         source = f". It comes from {page}" if page else ""
-        super().__init__(name, candidates, f"no LoRA is called {wanted}. {hint}{source}")
+        super().__init__(name, candidates or (), f"no LoRA is called {wanted}. {hint}{source}")
 
 
 class GoneLora(UnresolvedLora):
@@ -175,7 +193,7 @@ class AmbiguousLora(UnresolvedLora):
     def __init__(self, name: str, candidates: Sequence[str], hash: str = "") -> None:
         self.hash = hash
         listed = ", ".join(candidates)
-        wanted = f"{name!r} with the hash {hash}" if hash else repr(name)
+        wanted = f"{_short(name)!r} with the hash {hash}" if hash else repr(_short(name))
         super().__init__(name, candidates, f"{wanted} could be any of: {listed}. Write one of these instead")
 
 
@@ -185,10 +203,11 @@ class OtherContent(UnresolvedLora):
     def __init__(self, name: str, candidates: Sequence[str], hash: str, found: str, page: str = "") -> None:
         self.hash = hash
         source = f" ({page})" if page else ""
+        shown = repr(_short(name))
         super().__init__(
             name,
             candidates,
-            f"no file has the hash {hash}. {', '.join(candidates)} has the name {name!r} but other content "
+            f"no file has the hash {hash}. {', '.join(candidates)} has the name {shown} but other content "
             f"(AutoV2 {found}). Get the file of that hash{source}, or remove the hash to use this file",
         )
 
@@ -198,11 +217,8 @@ class BadHash(UnresolvedLora):
 
     def __init__(self, hash: str, problem: str) -> None:
         self.hash = hash
-        super().__init__(
-            "",
-            (),
-            f"{hash!r} is not a hash of a LoRA: {problem}. Remove the hash to find the file by its name",
-        )
+        told = f"{_short(hash)!r} is not a hash of a LoRA: {problem}"
+        super().__init__("", (), f"{told}. Remove the hash to find the file by its name")
 
 
 class SearchUnfinished(RackError):

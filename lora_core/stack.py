@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 
 from .blocks import NEUTRAL, BlockWeights
+from .errors import BadRow
+from .untrusted import shown
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
 
@@ -33,14 +35,14 @@ class Entry:
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
-            raise ValueError(f"a LoRA's name may not be empty or have spaces around it: {self.name!r}")
+            raise BadRow(f"a LoRA's name may not be empty or have spaces around it: {shown(self.name)}")
         if not (math.isfinite(self.strength_model) and math.isfinite(self.strength_clip)):
-            raise ValueError(f"strengths of {self.name!r} must be finite numbers")
+            raise BadRow(f"strengths of {shown(self.name)} must be finite numbers")
         if not 0 <= self.start <= self.stop <= 1:
-            raise ValueError(f"{self.name!r} must start and stop within 0 and 1, in this order")
+            raise BadRow(f"{shown(self.name)} must start and stop within 0 and 1, in this order")
         if self.hash and not _HASH.fullmatch(self.hash):
-            raise ValueError(
-                f"the hash of {self.name!r} must be 8 to 64 lower-case hex digits: {self.hash!r}"
+            raise BadRow(
+                f"the hash of {shown(self.name)} must be 8 to 64 lower-case hex digits: {shown(self.hash)}"
             )
 
     @property
@@ -62,7 +64,7 @@ class Comment:
 
     def __post_init__(self) -> None:
         if self.text != self.text.strip() or self.text.startswith("<") or {"\n", "\r"} & set(self.text):
-            raise ValueError(f"a comment is one trimmed line that does not begin with '<': {self.text!r}")
+            raise BadRow(f"a comment is one trimmed line that does not begin with '<': {shown(self.text)}")
 
 
 @dataclass(frozen=True)

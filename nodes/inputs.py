@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ..lora_core.blocks import read_block_weights
 from ..lora_core.errors import RackError
 from ..lora_core.stack import Entry
+from ..lora_core.untrusted import shown
 from . import host
 
 CATEGORY = "LoRA Rack"
@@ -69,9 +71,8 @@ def entry(
 def name_of(lora_name: object) -> str:
     """A name as it came, typed or over a wire. Raises RackError for what is no name."""
     if not isinstance(lora_name, str) or not lora_name.strip():
-        found = (
-            repr(lora_name) if isinstance(lora_name, str | int | float | None) else type(lora_name).__name__
-        )
+        is_plain = isinstance(lora_name, str | int | float | None)
+        found = shown(lora_name) if is_plain else type(lora_name).__name__
         raise RackError(f"lora_name is {found}, expected the name of a LoRA file")
     return lora_name.strip()
 
@@ -86,6 +87,18 @@ def check_window(start: float | None, stop: float | None) -> None:
         raise RackError(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
 
 
+def off_the_loop(work: Callable[[], bool | str]) -> Any:
+    """The answer of a check; where an event loop calls, a task that has a thread find it.
+
+    The host checks a queued workflow on the loop that serves its page, and waits for tasks.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    return loop.create_task(asyncio.to_thread(work))
+
+
 def _problem(check: Callable[[], object]) -> list[str]:
     """What a check complains of, if anything."""
     try:
@@ -96,7 +109,12 @@ def _problem(check: Callable[[], object]) -> list[str]:
 
 
 def _number(value: object) -> float | None:
-    return value if isinstance(value, int | float) else None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 class NamesOneLora:
@@ -109,20 +127,24 @@ class NamesOneLora:
         blocks: str | None = "",
         start: float | None = 0.0,
         stop: float | None = 1.0,
-    ) -> bool | str:
-        """True, or what is wrong with the name, the block weights and the window.
+    ) -> Any:
+        """True, or what is wrong with the name, the block weights and the window; None where it is left out.
 
         Takes the place of the host's own checks, which know neither the other path separator nor stems, nor
         that a window may be the wrong way round.
         """
-        problems: list[str] = []
-        if lora_name is not None:
-            problems += _problem(lambda: host.check(name_of(lora_name)))
-        # What is of another type than the input's, the host has refused by itself.
-        if isinstance(blocks, str):
-            problems += _problem(lambda: read_block_weights(blocks))
-        problems += _problem(lambda: check_window(*(_number(value) for value in (start, stop))))
-        return "\n".join(problems) or True
+
+        def check() -> bool | str:
+            problems: list[str] = []
+            if lora_name is not None:
+                problems += _problem(lambda: host.check(name_of(lora_name)))
+            # What is of another type than the input's, the host has refused by itself.
+            if isinstance(blocks, str):
+                problems += _problem(lambda: read_block_weights(blocks))
+            problems += _problem(lambda: check_window(*(_number(value) for value in (start, stop))))
+            return "\n".join(problems) or True
+
+        return off_the_loop(check)
 
     @classmethod
     def IS_CHANGED(cls, lora_name: str | None = None, **_: Any) -> str:

@@ -50,10 +50,11 @@ class LoraRackPrompt:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, text: str | None = None) -> bool | str:
+    def VALIDATE_INPUTS(cls, text: str | None = None) -> Any:
         """Every tag that is on must be readable and name one file; all bad ones are reported at once."""
-        # What is no text comes over a wire, or the host refuses it.
-        return problems(scan_prompt(text).found) if isinstance(text, str) else True
+        if not isinstance(text, str):  # comes over a wire, or the host refuses it
+            return True
+        return inputs.off_the_loop(lambda: problems(scan_prompt(text).found))
 
     @classmethod
     def IS_CHANGED(cls, text: str | None = None, embeddings: bool | None = False, **_: Any) -> str:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..lora_core.errors import RackError
-from ..lora_core.grammar import Scan
+from ..lora_core.grammar import MOST_ERRORS, Scan
 from ..lora_core.stack import Entry
 from . import host
+
+_MOST_TOLD = 20  # problems of one text; the others are counted
 
 
 def problems(found: Scan) -> bool | str:
     """True, or every mistake and every name that does not mean one file, in the order of the text.
 
-    Rows that are off or at 0 may name what is not here.
+    Rows that are off or at 0 may name what is not here. The first few are told, the others counted.
     """
     bad = [(error.line, error.column, str(error)) for error in found.errors]
-    for tag in found.tags:
-        if not tag.entry.is_active:
-            continue
-        try:
-            host.check(tag.entry)
-        except RackError as error:
+    tags = [tag for tag in found.tags if tag.entry.is_active]
+    for tag, error in zip(tags, host.check_all(tag.entry for tag in tags), strict=True):
+        if error is not None:
             bad.append((tag.line, tag.column, f"line {tag.line}, column {tag.column}: {error}"))
-    return "\n".join(message for _, _, message in sorted(bad)) or True
+    told = [message for _, _, message in sorted(bad)]
+    more = len(told) - _MOST_TOLD
+    if more > 0:
+        told[_MOST_TOLD:] = [f"and {more}{' or more' * (len(found.errors) >= MOST_ERRORS)} other problems"]
+    return "\n".join(told) or True
 
 
 def words_of(entries: Sequence[Entry]) -> str:

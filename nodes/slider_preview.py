@@ -15,6 +15,7 @@ from ..lora_core.errors import BadSweepText, RackError, UnresolvedLora
 from ..lora_core.library import SLIDERS
 from ..lora_core.measures import Measured, as_json, measure_sweep
 from ..lora_core.stack import Entry
+from ..lora_core.untrusted import shown
 from . import host, inputs
 from .drawing.sweep_sheet import draw_sweep
 from .page.frames import frames_for_page
@@ -105,19 +106,23 @@ class LoraRackSliderPreview:
     @classmethod
     def VALIDATE_INPUTS(
         cls, slider: str | None = None, lora_name: str | None = None, values: str | None = None
-    ) -> bool | str:
-        """True, or what is wrong. None comes over a wire."""
-        try:
-            _check_slider(slider, lora_name)
-            if lora_name not in (None, AUTO):
-                host.check(inputs.name_of(lora_name))
-            if isinstance(values, str):  # what else there may be, the host refuses
-                read_values(values)
-        except BadSweepText as error:
-            return f"values: {error}"
-        except RackError as error:
-            return str(error)
-        return True
+    ) -> Any:
+        """True, or what is wrong. None comes over a wire, or is left out."""
+
+        def check() -> bool | str:
+            try:
+                _check_slider(slider, lora_name)
+                if lora_name not in (None, AUTO):
+                    host.check(inputs.name_of(lora_name))
+                if isinstance(values, str):  # what else there may be, the host refuses
+                    read_values(values)
+            except BadSweepText as error:
+                return f"values: {error}"
+            except RackError as error:
+                return str(error)
+            return True
+
+        return inputs.off_the_loop(check)
 
     @classmethod
     def IS_CHANGED(cls, slider: str | None = None, lora_name: str | None = None, **_: Any) -> str:
@@ -162,7 +167,7 @@ def _check_slider(slider: str | None, lora_name: str | None) -> None:
     """Raise UnresolvedLora where the two name no LoRA. None comes over a wire."""
     if slider not in (None, OTHER, *SLIDERS):
         sliders = ", ".join((*SLIDERS, OTHER))
-        raise UnresolvedLora(slider, SLIDERS, f"slider is {slider!r}; expected one of {sliders}")
+        raise UnresolvedLora(slider, SLIDERS, f"slider is {shown(slider)}; expected one of {sliders}")
     if slider == OTHER and lora_name == AUTO:
         problem = "the slider is 'other' and lora_name is 'auto': name the LoRA to preview"
         raise UnresolvedLora(slider, (), problem)

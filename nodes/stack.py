@@ -84,11 +84,11 @@ class LoraRackStack:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, text: str | None = None) -> bool | str:
+    def VALIDATE_INPUTS(cls, text: str | None = None) -> Any:
         """Every row that is on must be readable and name one file; all bad rows are reported at once."""
         if not isinstance(text, str):  # comes over a wire, or the host refuses it
             return True
-        return problems(scan(text))
+        return inputs.off_the_loop(lambda: problems(scan(text)))
 
     @classmethod
     def IS_CHANGED(cls, text: str | None = None, **_: Any) -> str:

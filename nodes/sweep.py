@@ -66,16 +66,20 @@ class LoraRackSweep:
         }
 
     @classmethod
-    def VALIDATE_INPUTS(cls, axes: str | None = None) -> bool | str:
+    def VALIDATE_INPUTS(cls, axes: str | None = None) -> Any:
         """True, or what is wrong with the axes, the names included."""
         if not isinstance(axes, str):  # comes over a wire, or the host refuses it
             return True
-        try:
-            for axis in read_axes(axes):
-                host.check(axis.entry)
-        except RackError as error:
-            return str(error)
-        return True
+
+        def check() -> bool | str:
+            try:
+                for axis in read_axes(axes):
+                    host.check(axis.entry)
+            except RackError as error:
+                return str(error)
+            return True
+
+        return inputs.off_the_loop(check)
 
     @classmethod
     def IS_CHANGED(cls, axes: str | None = None, **_: Any) -> str:

@@ -31,6 +31,7 @@ Which = Literal["blocks", "elements"]
 
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _CELL = rf"(?:{_NUMBER}|[ABXRUabxru](?:[+-]\d+(?:\.\d+)?)?)"
+_MOST_LETTERS = 20_000  # of one text; the longest vectors in circulation have 200
 _IS_NUMBER = re.compile(_NUMBER)
 _IS_CELL = re.compile(_CELL)
 _LETTER = re.compile(r"[ABXRUabxru]")
@@ -93,6 +94,9 @@ def write_number(value: float) -> str:
 @lru_cache(maxsize=4096)
 def read_block_text(text: str, which: Which = "blocks") -> BlockText:
     """Read one of the two texts. Raises BadBlockText with the place, what is there and what is expected."""
+    if len(text) > _MOST_LETTERS:
+        found, expected = f"{len(text)} letters", f"at most {_MOST_LETTERS}"
+        raise BadBlockText(which, _MOST_LETTERS, found, expected)
     return _Reader(text, which).read() if text else BlockText()
 
 

@@ -21,10 +21,12 @@ from ..stack import Stack
 from .embeddings import prefix_embeddings
 from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
 from .rows import scan
-from .scanner import Scan, Tag
+from .scanner import MOST_ERRORS, MOST_ROWS, Scan, Tag
 from .writing import write, write_entry
 
 __all__ = [
+    "MOST_ERRORS",
+    "MOST_ROWS",
     "Prompt",
     "PromptScan",
     "Scan",
@@ -44,4 +46,4 @@ def parse(text: str) -> Stack:
 
     Raises BadStackText with line, column, what was found and what was expected, for the first mistake.
     """
-    return scan(text).stack()
+    return scan(text, most_errors=1).stack()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 
-from ..stack import Comment
-from .scanner import Scan, Scanner
+from .scanner import MOST_ERRORS, Scan, Scanner
 
 _SEPARATORS = re.compile(r"[ \t,]*")
 _WORD_END = re.compile(r"[\s,<]|$")
 
 
-def scan(text: str) -> Scan:
-    """Every row and every mistake in the text of a stack."""
-    scanner = Scanner(text)
+def scan(text: str, most_errors: int = MOST_ERRORS) -> Scan:
+    """Every row and every mistake in the text of a stack.
+
+    Reading stops at the last of `most_errors`, and where there are more rows than a stack has.
+    """
+    scanner = Scanner(text, most_errors)
     for start, end in scanner.source.lines():
-        _read_line(scanner, start, end)
+        if scanner.is_full:
+            break
+        if start < end:
+            _read_line(scanner, start, end)
     return scanner.result()
 
 
@@ -28,12 +33,12 @@ def _read_line(scanner: Scanner, start: int, end: int) -> None:
     if rest.text.startswith("<"):
         _read_tags(scanner, rest.offset, end, enabled=False)
     else:
-        scanner.rows.append(Comment(rest.text))
+        scanner.comment(first.offset, rest.text)
 
 
 def _read_tags(scanner: Scanner, position: int, end: int, enabled: bool) -> None:
     text = scanner.source.text
-    while (position := _skip(_SEPARATORS, text, position, end)) < end:
+    while not scanner.is_full and (position := _skip(_SEPARATORS, text, position, end)) < end:
         if text[position] == "<":
             position = scanner.tag(position, enabled)
             continue

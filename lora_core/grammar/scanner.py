@@ -12,6 +12,9 @@ from ..stack import Comment, Entry, Stack
 from .source import SourceText
 from .tags import read_tag, tag_end
 
+MOST_ERRORS = 1_000  # after which reading stops
+MOST_ROWS = 10_000  # of one stack
+
 
 @dataclass(frozen=True)
 class Tag:
@@ -24,7 +27,10 @@ class Tag:
 
 @dataclass(frozen=True)
 class Scan:
-    """Rows in order, the tags among them, and what could not be read; all in the order of the text."""
+    """Rows in order, the tags among them, and what could not be read; all in the order of the text.
+
+    Where there are as many errors as were asked for, or more rows than a stack has, the rest was not read.
+    """
 
     rows: tuple[Entry | Comment, ...]
     tags: tuple[Tag, ...]
@@ -38,13 +44,19 @@ class Scan:
 
 
 class Scanner:
-    """Collects a scan while a text is read from left to right."""
+    """Collects a scan while a text is read from left to right, until it `is_full`."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most_errors: int = MOST_ERRORS) -> None:
+        self._most_errors = most_errors
         self.source = SourceText(text)
         self.rows: list[Entry | Comment] = []
         self._tags: list[Tag] = []
         self._errors: list[BadStackText] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is to be read."""
+        return len(self._errors) >= self._most_errors or len(self.rows) > MOST_ROWS
 
     def tag(self, start: int, enabled: bool = True) -> int:
         """Read the tag that begins at `start`; the offset to go on from."""
@@ -62,9 +74,18 @@ class Scanner:
             return end + 1
         if not enabled:
             entry = replace(entry, enabled=False)
-        self.rows.append(entry)
+        self._add(start, entry)
         self._tags.append(Tag(entry, *self.source.place(start)))
         return end + 1
+
+    def comment(self, offset: int, text: str) -> None:
+        """Keep a remark that stands at this offset."""
+        self._add(offset, Comment(text))
+
+    def _add(self, offset: int, row: Entry | Comment) -> None:
+        if len(self.rows) == MOST_ROWS:
+            self.mistake(offset, f"row {MOST_ROWS + 1}", f"at most {MOST_ROWS} rows in a stack")
+        self.rows.append(row)
 
     def mistake(self, offset: int, found: str, expected: str) -> None:
         """Note that something else was expected at this offset."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..errors import BadStackText
 
+_OFF = re.compile(r"\s*#")
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -24,6 +25,7 @@ class SourceText:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._looked_at = -1, 0  # a line, and where its '#' ends
         self._starts = [0, *(end.end() for end in LINE_END.finditer(text))]
         self._ends = [*(end.start() for end in LINE_END.finditer(text)), len(text)]
 
@@ -35,6 +37,14 @@ class SourceText:
         """Where the line that holds this offset begins and ends."""
         index = bisect_right(self._starts, offset) - 1
         return self._starts[index], self._ends[index]
+
+    def is_off(self, offset: int) -> bool:
+        """Whether the line that holds this offset begins with a '#' before it."""
+        start, end = self.line_at(offset)
+        if start != self._looked_at[0]:
+            found = _OFF.match(self.text, start, end)
+            self._looked_at = start, found.end() if found else end + 1
+        return self._looked_at[1] <= offset
 
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column of an offset."""

@@ -13,6 +13,7 @@ from .numbers import is_number
 from .source import SourceText, TagPart
 
 TAG_KINDS = ("lora", "lyco")  # "lyco" is how the LyCORIS extension of A1111 called the same tag
+_MOST_PARTS = 40  # of a tag; what has more is wrong before the last of them
 # Every name an argument may have, and the one it is kept under: the extension knows `lbw` as `w` as well.
 _NAMES = {name: name for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "hash")}
 _KNOWN = f"one of {', '.join(f'{name!r}' for name in _NAMES)}, each followed by '='"
@@ -39,9 +40,9 @@ def read_tag(source: SourceText, start: int, end: int) -> Entry:
 def tag_end(source: SourceText, start: int) -> int:
     """Where the tag that begins at `start` closes, on its line. Raises BadStackText where it does not."""
     _, line_end = source.line_at(start)
-    end = source.text.find(">", start, line_end)
-    opened = source.text.find("<", start + 1, line_end if end < 0 else end)
-    if opened >= 0:
+    opened = source.text.find("<", start + 1, line_end)
+    end = source.text.find(">", start, line_end if opened < 0 else opened)
+    if end < 0 <= opened:
         raise source.error(opened, "'<'", "'>' to close the tag before it")
     if end < 0:
         _, column = source.place(start)
@@ -52,7 +53,7 @@ def tag_end(source: SourceText, start: int) -> int:
 
 def _split(source: SourceText, start: int, end: int) -> list[TagPart]:
     parts: list[TagPart] = []
-    for raw in source.text[start:end].split(":"):
+    for raw in source.text[start:end].split(":", _MOST_PARTS):
         parts.append(source.part(start, start + len(raw)))
         start += len(raw) + 1
     return parts

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ..errors import BadRow
 from ..stack import Comment, Entry, Stack
+from ..untrusted import shown
 from .numbers import write_number
 
 _FORBIDDEN = re.compile(r"[<>:\r\n]")
@@ -14,7 +16,7 @@ def write(stack: Stack) -> str:
     """The canonical text of a stack, one row a line; `parse(write(stack)) == stack`.
 
     The strength is written even where it is 1: other tools that read these tags require it. Then only what is
-    not as usual, in the order lbw, lbwe, start, stop, hash. Raises ValueError for what no tag can hold.
+    not as usual, in the order lbw, lbwe, start, stop, hash. Raises BadRow for what no tag can hold.
     """
     return "\n".join(
         _write_comment(row) if isinstance(row, Comment) else write_entry(row) for row in stack.rows
@@ -22,14 +24,14 @@ def write(stack: Stack) -> str:
 
 
 def write_entry(entry: Entry) -> str:
-    """The tag of one entry. Raises ValueError for a name or block weights no tag can hold."""
+    """The tag of one entry. Raises BadRow for a name or block weights no tag can hold."""
     if _FORBIDDEN.search(entry.name):
-        raise ValueError(f"the name {entry.name!r} cannot be part of a tag: rename the file without < > :")
+        raise BadRow(f"the name {shown(entry.name)} cannot be part of a tag: rename the file without < > :")
     parts = [f"{'' if entry.enabled else '# '}<lora", entry.name, *_strengths(entry)]
     for name, value in (("lbw", entry.blocks.blocks), ("lbwe", entry.blocks.elements)):
         if _FORBIDDEN.search(value):
-            raise ValueError(
-                f"the block weights {value!r} cannot be part of a tag: they contain one of < > :"
+            raise BadRow(
+                f"the block weights {shown(value)} cannot be part of a tag: they contain one of < > :"
             )
         if value:
             parts.append(f"{name}={value}")

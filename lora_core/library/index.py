@@ -299,8 +299,9 @@ def _decoded(text: str) -> FileFacts | None:
         return None
 
 
-def _path(key: bytes) -> Path:
-    return Path(os.fsdecode(key))
+def _path(key: object) -> Path:
+    """The path of a row; of one that is no path, in tables somebody else has written, that of no file."""
+    return Path(os.fsdecode(key)) if isinstance(key, bytes | str) else Path()
 
 
 def _text(value: str) -> str:

@@ -19,6 +19,7 @@ from .resolve import file_name, file_stem, named, named_but_for_case, nearest, o
 from .sidecars import page_beside
 from .survey import Survey
 
+_MOST_HINTS = 50  # missing names of one request that near names are looked for
 _WHERE_CIVITAI_ANSWERS = "https://civitai.com/api/v1/model-versions/by-hash/"
 
 
@@ -34,7 +35,7 @@ _NO_LIMITS = Limits()
 
 
 class Library:
-    """LoRA files by name.
+    """LoRA files by name, as they are now: make one for each request and ask it all there is to ask.
 
     `names` are relative to a loras folder; `path_of` says where one lies, None if it is gone.
     """
@@ -43,6 +44,8 @@ class Library:
         self.names = names
         self.index = index
         self._path_of = path_of
+        self._hints = _MOST_HINTS
+        self._seen: Mapping[Path, str] | None = None
 
     def find(
         self, name: str, hash: str = "", limits: Limits = _NO_LIMITS, progress: Progress | None = None
@@ -58,7 +61,14 @@ class Library:
         if not found:
             found = self._with_alias(name, limits, progress)
         found = self._each_file_once(found)
-        return only(name, found, self.names, "" if found else self._page_beside(name))
+        if found:
+            return only(name, found, tuple)
+        self._hints -= 1
+        return only(name, found, lambda: self.near(name), self._page_beside(name))
+
+    def near(self, name: str) -> list[str] | None:
+        """Names that may have been meant; None where too many were missing to look for them."""
+        return nearest(name, self.names) if self._hints >= 0 else None
 
     def paths(self, names: Iterable[str] | None = None) -> dict[Path, str]:
         """Where the files lie that exist, of these names or of all."""
@@ -77,17 +87,20 @@ class Library:
 
     def surveyed(self, limits: Limits, progress: Progress | None) -> Mapping[Path, str]:
         """The names of all files, with what is new among them read. Raises SearchUnfinished."""
-        known = self._known()
+        known = self._seen = self._known()
         if known is not None:
             return known
         began = time_ns()
         paths = self.paths()
         self.index.refresh(paths, limits.headers, progress)
         self.index.survey = Survey.of(self.names, paths, self.index.unread(paths), began)
+        self._seen = paths
         return paths
 
     def _known(self) -> Mapping[Path, str] | None:
         """What the last survey found, if nothing has changed since."""
+        if self._seen is not None:
+            return self._seen
         survey = self.index.survey
         return survey.paths if survey is not None and survey.holds(self.names) else None
 
@@ -130,6 +143,8 @@ class Library:
     def _page_beside(self, name: str) -> str:
         """From the sidecars that outlived a file of this name."""
         stem = file_stem(name)
+        if self._hints < 0:
+            return ""
         folders = dict.fromkeys(path.parent for path in self._known() or self.paths())
         pages = (page_beside(folder / f"{stem}.safetensors") for folder in folders) if stem else ()
         return next(filter(None, pages), "")
@@ -230,7 +245,7 @@ class _Search:
     def _nothing(self, here: dict[Path, str]) -> Exception:
         page = self.library.page_of(self.name, self.hash)
         if not here:
-            return MissingLora(self.name, nearest(self.name, self.library.names), self.hash, page)
+            return MissingLora(self.name, self.library.near(self.name), self.hash, page)
         self._afford(path for path in here if self.library.index.measured(path) is None)
         content = self.library.index.measure(next(iter(here)))
         return OtherContent(self.name, [*here.values()], self.hash, content.sha256[:10], page)

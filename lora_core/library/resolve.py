@@ -9,13 +9,14 @@ from __future__ import annotations
 import difflib
 import posixpath
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from ..errors import AmbiguousLora, MissingLora
 
 _NEAREST = 5
+_LONGEST = 255  # letters of a file's name
 
 
 def resolve(name: str, available: Sequence[str]) -> str:
@@ -23,13 +24,13 @@ def resolve(name: str, available: Sequence[str]) -> str:
 
     Raises AmbiguousLora with all candidates, or MissingLora with the nearest names.
     """
-    return only(name, named(name, available), available)
+    return only(name, named(name, available), lambda: nearest(name, available))
 
 
-def only(name: str, found: Sequence[str], available: Sequence[str], page: str = "") -> str:
-    """The one name found. Raises AmbiguousLora for several, MissingLora for none."""
+def only(name: str, found: Sequence[str], near: Callable[[], Sequence[str] | None], page: str = "") -> str:
+    """The one name found. Raises AmbiguousLora for several, MissingLora for none; `near` gives its hint."""
     if not found:
-        raise MissingLora(name, nearest(name, available), page=page)
+        raise MissingLora(name, near(), page=page)
     if len(found) > 1:
         raise AmbiguousLora(name, found)
     return found[0]
@@ -75,7 +76,7 @@ def _nearest_of(name: str, available: tuple[str, ...]) -> tuple[str, ...]:
         extensions.add(extension)
     last = _last(_neutral(name))
     stem, extension = posixpath.splitext(last)
-    wanted = stem if extension in extensions else last  # "v1.5" has no extension
+    wanted = (stem if extension in extensions else last)[:_LONGEST]  # "v1.5" has no extension
     close = difflib.get_close_matches(wanted.lower(), by_stem, n=_NEAREST, cutoff=0.6)
     return tuple([name for key in close for name in by_stem[key]][:_NEAREST])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,10 +17,16 @@ from typing import BinaryIO, NamedTuple
 import torch
 from torch import Tensor
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from ..errors import BrokenFile, RackError
 from .files import DTYPES, Header, Stamp, read_into, reading
 
 _PIECE = 2**22
+PART = ".lora-rack-part"  # what a file is called until it is whole
 _DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -120,12 +127,15 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
     """
     refuse_existing(path, force)
     folder = path.parent
+    remove_abandoned(folder)
     try:
         # In the same folder, so that the last step is a rename and never a copy.
-        temporary = NamedTemporaryFile(dir=folder, prefix=f".{path.name}.", suffix=".part", delete=False)  # noqa: SIM115
+        temporary = NamedTemporaryFile(dir=folder, prefix=f".{path.name}.", suffix=PART, delete=False)  # noqa: SIM115
     except OSError as error:
         raise RackError(f"{folder}: cannot be written to ({error.strerror})") from None
+    lock: int | None = None
     try:
+        lock = _lock(Path(temporary.name))
         with temporary as file:
             free = shutil.disk_usage(folder).free
             if free < size:
@@ -145,6 +155,43 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
             problem = f"{path}: could not be written ({error.strerror}); nothing has been changed"
             raise RackError(f"{problem}. Make room, or write it elsewhere") from error
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the parts that processes no longer running have left in a folder.
+
+    A process holds a lock on the part it writes, which the system takes back however the process ends.
+    """
+    for part in folder.glob(f".*{PART}"):
+        lock = _lock(part)
+        if lock is None and fcntl is not None:
+            continue
+        with contextlib.suppress(OSError):  # not ours, or gone
+            part.unlink()
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor that locks a file until it is closed; None where another has done so, or nobody can.
+
+    Windows has no use for it: there a file that somebody has open cannot be removed.
+    """
+    if fcntl is None:
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def refuse_existing(path: Path, force: bool) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import comfy.utils
 import folder_paths
 
-from ...lora_core.errors import GoneLora, SearchUnfinished, UnresolvedLora
+from ...lora_core.errors import GoneLora, RackError, SearchUnfinished, UnresolvedLora
 from ...lora_core.library import FileFacts, Index, Library, Limits, words_stamp
 from ...lora_core.reading import Stamp
 from ...lora_core.stack import Entry
@@ -46,16 +46,44 @@ def resolve_name(reference: Reference) -> str:
 
 def look_up(reference: Reference) -> str:
     """As `resolve_name`, with little reading: raises SearchUnfinished where that does not suffice."""
-    name, hash = _parts(reference)
-    return _there(_library().find(name, hash, _WHILE_THE_PAGE_WAITS))
+    (found,) = look_up_all([reference])
+    if isinstance(found, RackError):
+        raise found
+    return found
+
+
+def look_up_all(references: Iterable[Reference]) -> list[str | RackError]:
+    """What `look_up` gives or raises for each of many, in the time of one for those that mean the same."""
+    library = _library()
+    known: dict[tuple[str, str], str | RackError] = {}
+
+    def find(name: str, hash: str) -> str | RackError:
+        try:
+            return _there(library.find(name, hash, _WHILE_THE_PAGE_WAITS))
+        except RackError as error:
+            return error
+
+    parts = [_parts(reference) for reference in references]
+    for name, hash in parts:
+        if (name, hash) not in known:
+            known[name, hash] = find(name, hash)
+    return [known[part] for part in parts]
 
 
 def check(reference: Reference) -> None:
     """Raises UnresolvedLora for what means no file, as far as that shows without much reading."""
-    try:
-        look_up(reference)
-    except SearchUnfinished:
-        return  # resolve_name answers when the workflow runs
+    (error,) = check_all([reference])
+    if error is not None:
+        raise error
+
+
+def check_all(references: Iterable[Reference]) -> list[RackError | None]:
+    """What `check` raises for each of many, if anything."""
+    # Where it takes more reading, resolve_name answers when the workflow runs.
+    found = look_up_all(references)
+    return [
+        one if isinstance(one, RackError) and not isinstance(one, SearchUnfinished) else None for one in found
+    ]
 
 
 def resolve_active(entries: Iterable[Entry]) -> list[Entry]:
@@ -63,11 +91,14 @@ def resolve_active(entries: Iterable[Entry]) -> list[Entry]:
     look up too. Raises UnresolvedLora with the row, counted from 1 among all entries.
     """
     resolved: list[Entry] = []
+    known: dict[tuple[str, str], str] = {}
     for row, entry in enumerate(entries, start=1):
         if not entry.is_active:
             continue
+        part = _parts(entry)
         try:
-            resolved.append(replace(entry, name=resolve_name(entry)))
+            known[part] = known.get(part) or resolve_name(entry)
+            resolved.append(replace(entry, name=known[part]))
         except UnresolvedLora as error:
             raise error.in_row(row) from None
     return resolved
@@ -98,7 +129,7 @@ def fingerprint(references: Sequence[Reference]) -> str:
 
     A hash never changes what file it stands for.
     """
-    return " ".join(_fingerprint(*_parts(reference)) for reference in references)
+    return " ".join(_fingerprint(*part) for part in dict.fromkeys(map(_parts, references)))
 
 
 def facts(references: Sequence[Reference]) -> Mapping[str, FileFacts]:

@@ -16,8 +16,10 @@ from .previews import Preview, preview_at
 
 PAGE_LIMIT = 200
 _FRESH_S = 60.0  # how long what a search looks into may be older than the files
+_MOST_MISSING = 2_000  # that are kept
 _MISSING_S = 20.0  # how long a LoRA that was not found is not looked for again
 
+Key = tuple[str, str]  # a name and a hash
 Fields = tuple[tuple[str, float], ...]
 
 
@@ -57,7 +59,8 @@ class Catalog:
     def __init__(self) -> None:
         self._fields: Mapping[str, Fields] = {}
         self._read: tuple[Sequence[str], float] = ((), -_FRESH_S)  # which names, and when
-        self._missing: dict[Entry, tuple[Sequence[str], float, RackError]] = {}
+        self._missing: dict[Key, tuple[float, RackError]] = {}
+        self._missing_among: Sequence[str] = ()
         self._lock = threading.Lock()
 
     def page(self, query: str, offset: int, limit: int) -> Page:
@@ -79,8 +82,8 @@ class Catalog:
 
     def look_up(self, entries: Iterable[Entry]) -> list[Card | RackError]:
         """The file each entry means, or why there is none."""
-        found = [self._look_up(entry) for entry in entries]
-        cards = self.cards(name for name in found if isinstance(name, str))
+        found = self._look_up(entries)
+        cards = self.cards(name for name in dict.fromkeys(found) if isinstance(name, str))
         return [name if isinstance(name, RackError) else cards.get(name, _gone(name)) for name in found]
 
     def preview(self, name: str) -> Preview | None:
@@ -89,18 +92,34 @@ class Catalog:
         facts = host.facts_of([path]).get(path) if path else None
         return _preview(path, facts) if path and facts else None
 
-    def _look_up(self, entry: Entry) -> str | RackError:
+    def _look_up(self, entries: Iterable[Entry]) -> list[str | RackError]:
         # Finding out that there is none takes reading many files, and a rack asks again with each change.
-        wanted, names, now = Entry(entry.name, hash=entry.hash), host.lora_names(), time.monotonic()
-        held = self._missing.get(wanted)
-        if held is not None and held[0] == names and now - held[1] < _MISSING_S:
-            return held[2]
-        self._missing.pop(wanted, None)
-        try:
-            return host.look_up(wanted)
-        except RackError as error:
-            self._missing[wanted] = names, now, error
-            return error
+        wanted, names, now = (
+            [(entry.name, entry.hash) for entry in entries],
+            host.lora_names(),
+            time.monotonic(),
+        )
+        with self._lock:
+            if self._missing_among != names:
+                self._missing_among = names
+                self._missing.clear()
+            held = {key: self._missing.get(key) for key in wanted}
+        known: dict[Key, str | RackError] = {
+            key: found[1] for key, found in held.items() if found is not None and now - found[0] < _MISSING_S
+        }
+        asked = [key for key in held if key not in known]
+        found = host.look_up_all(Entry(name, hash=hash) for name, hash in asked)
+        known |= zip(asked, found, strict=True)
+        with self._lock:
+            for key in asked:
+                error = known[key]
+                if isinstance(error, RackError):
+                    self._missing[key] = now, error
+                else:
+                    self._missing.pop(key, None)
+            while len(self._missing) > _MOST_MISSING:
+                del self._missing[next(iter(self._missing))]
+        return [known[key] for key in wanted]
 
     def _search(self, query: Query, names: Sequence[str]) -> list[str]:
         scored = ((query.score(self._fields.get(name) or _name_fields(name)), name) for name in names)

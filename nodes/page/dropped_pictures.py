@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from PIL import ExifTags, Image
-
 from ...lora_core.errors import RackError
 from ...lora_core.grammar import read_prompt
 from ...lora_core.stack import Stack
 from ...lora_core.workflows import Named, rows_in_text
-
-# Where generators put it: A1111 in PNG text and in EXIF, ComfyUI the API prompt and the workflow as JSON.
-_USER_COMMENT = 0x9286
+from .picture_files import texts_in
 
 
 def tags_in(text: str) -> Stack:
@@ -45,27 +36,12 @@ def rows_in_file(data: bytes) -> Named:
     return Named(Stack(), tuple(remarks))
 
 
-def _texts(data: bytes) -> Iterator[str]:
+def _texts(data: bytes) -> list[str]:
     """What may name LoRAs, the surest first."""
+    found = texts_in(data)
+    if found is not None:
+        return found
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            fields: Mapping[str, Any] = {**picture.info, **getattr(picture, "text", {})}
-            yield from (str(fields[name]) for name in ("prompt", "workflow", "parameters") if name in fields)
-            yield from _exif_texts(picture.getexif())
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        try:
-            yield data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise RackError(
-                "this file is neither a picture nor a text: drop a picture or a workflow"
-            ) from None
-
-
-def _exif_texts(exif: Image.Exif) -> Iterator[str]:
-    for value in (*exif.values(), exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT)):
-        if isinstance(value, bytes):
-            kind, text = value[:8], value[8:]
-            yield text.decode("utf-16-be" if kind.startswith(b"UNICODE") else "utf-8", "replace")
-        elif isinstance(value, str):
-            # ComfyUI's WebP: "prompt:{…}" and "workflow:{…}".
-            yield re.sub(r"^(?:prompt|workflow):", "", value, flags=re.IGNORECASE)
+        return [data.decode("utf-8-sig")]
+    except UnicodeDecodeError:
+        raise RackError("this file is neither a picture nor a text: drop a picture or a workflow") from None

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
 from ...lora_core.cache import ByteCache
-from ...lora_core.errors import BrokenFile
+from ...lora_core.errors import BadPicture, BrokenFile
+from .picture_files import small_webp
 
 # What previews may also be, and no picture library reads: films.
 _READABLE = frozenset((".png", ".jpg", ".jpeg", ".webp", ".gif"))
 _EDGE_PX = 256
-_MAX_PIXELS = 64_000_000
+_REMEDY = "Replace or remove it"
 
 # Preview → Thumbnail.
 _CACHE = ByteCache(32 * 2**20)
@@ -56,14 +54,8 @@ def thumbnail(preview: Preview) -> Thumbnail:
 
 def _small(path: Path) -> bytes:
     try:
-        with Image.open(path) as picture:
-            if picture.width * picture.height > _MAX_PIXELS:
-                raise BrokenFile(path, f"the preview has more than {_MAX_PIXELS} pixels", "Make it smaller.")
-            picture.draft("RGB", (_EDGE_PX * 2, _EDGE_PX * 2))
-            small = ImageOps.exif_transpose(picture.convert("RGBA" if "A" in picture.getbands() else "RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BrokenFile(path, f"the preview cannot be read: {error}", "Replace or remove it.") from None
-    small.thumbnail((_EDGE_PX, _EDGE_PX))
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=82)
-    return out.getvalue()
+        return small_webp(path, _EDGE_PX)
+    except OSError as error:
+        raise BrokenFile(path, f"the preview cannot be read ({error.strerror})", _REMEDY) from None
+    except BadPicture as error:
+        raise BrokenFile(path, f"as a preview: {error}", _REMEDY) from None

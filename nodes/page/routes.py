@@ -7,16 +7,18 @@ files the host lists are read, under the very names it lists: no path from a req
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
 
-from aiohttp import web
+from aiohttp import ClientError, web
 from server import PromptServer
 
-from ...lora_core.errors import BadBlockText, BadStackText, MissingLora, RackError, UnresolvedLora
+from ...lora_core.errors import BadBlockText, BadJson, BadStackText, MissingLora, RackError, UnresolvedLora
 from ...lora_core.grammar import parse, write
 from ...lora_core.stack import Entry
+from ...lora_core.untrusted import MAX_WORKFLOW_BYTES, read_json, shown
 from ...lora_core.version import VERSION
 from .. import host
 from . import dropped_pictures as pictures
@@ -90,11 +92,17 @@ async def _about(request: web.Request) -> web.StreamResponse:
     return web.json_response({"name": "LoRA Rack", "version": VERSION})
 
 
+async def _answered(make: Callable[[], Any]) -> web.Response:
+    """The JSON of an answer, made in a thread: that of thousands of rows takes a while too."""
+    text = await _apart(lambda: json.dumps(make(), allow_nan=False))
+    return web.json_response(text=text)
+
+
 async def _loras(request: web.Request) -> web.StreamResponse:
     """?query=&offset=&limit= → {"total", "offset", "cards": […]}."""
     query = request.query.get("query", "")
     offset, limit = _count(request, "offset", 0), _count(request, "limit", 60)
-    return web.json_response(asdict(await _apart(lambda: CATALOG.page(query, offset, limit))))
+    return await _answered(lambda: asdict(CATALOG.page(query, offset, limit)))
 
 
 async def _info(request: web.Request) -> web.StreamResponse:
@@ -110,7 +118,7 @@ async def _info(request: web.Request) -> web.StreamResponse:
         facts = {"size": status.st_size, "modified_s": int(status.st_mtime)}
         return {**asdict(card), **facts, "metadata": {} if card.problem else dict(host.metadata_of(path))}
 
-    return web.json_response(await _apart(read))
+    return await _answered(read)
 
 
 async def _thumbnail(request: web.Request) -> web.StreamResponse:
@@ -131,7 +139,7 @@ async def _parse(request: web.Request) -> web.StreamResponse:
     if not isinstance(text, str):
         raise RackError('the request must hold a "text"')
     read = pictures.tags_in if body.get("anywhere") else parse
-    return web.json_response({"rows": await _apart(lambda: row_json.to_json(read(text)))})
+    return await _answered(lambda: {"rows": row_json.to_json(read(text))})
 
 
 async def _files(request: web.Request) -> web.StreamResponse:
@@ -143,7 +151,7 @@ async def _files(request: web.Request) -> web.StreamResponse:
         looked_up = iter(CATALOG.look_up(stack.entries))
         return [_file(next(looked_up)) if isinstance(row, Entry) else _file(None) for row in stack.rows]
 
-    return web.json_response({"files": await _apart(found)})
+    return await _answered(lambda: {"files": found()})
 
 
 async def _write(request: web.Request) -> web.StreamResponse:
@@ -152,12 +160,9 @@ async def _write(request: web.Request) -> web.StreamResponse:
 
     def written() -> Json:
         stack = row_json.from_json(body.get("rows"))
-        try:
-            return {"text": write(stack), "rows": row_json.to_json(stack)}
-        except ValueError as error:  # a name that no tag can hold
-            raise RackError(str(error)) from None
+        return {"text": write(stack), "rows": row_json.to_json(stack)}
 
-    return web.json_response(await _apart(written))
+    return await _answered(written)
 
 
 async def _stack_in_file(request: web.Request) -> web.StreamResponse:
@@ -166,26 +171,30 @@ async def _stack_in_file(request: web.Request) -> web.StreamResponse:
     `remarks` say what of it could not be read, a line each.
     """
     data = await _bytes(request, MAX_FILE_BYTES)
-    named = await _apart(lambda: pictures.rows_in_file(data))
-    return web.json_response({"rows": row_json.to_json(named.stack), "remarks": list(named.remarks)})
+
+    def rows() -> Json:
+        named = pictures.rows_in_file(data)
+        return {"rows": row_json.to_json(named.stack), "remarks": list(named.remarks)}
+
+    return await _answered(rows)
 
 
 async def _energy(request: web.Request) -> web.StreamResponse:
     """?name= → the blocks of the LoRA's family and its energy in each, as equaliser.Profile.as_json."""
     name = _name(request)
-    return web.json_response(await _apart(lambda: equaliser.PROFILES.get(name).as_json()))
+    return await _answered(lambda: equaliser.PROFILES.get(name).as_json())
 
 
 async def _blocks(request: web.Request) -> web.StreamResponse:
     """{"name", "blocks", "elements", "part", "weights"} → the texts and their curve, as equaliser.draw."""
     body = await _body(request)
-    return web.json_response(await _apart(lambda: equaliser.draw(body)))
+    return await _answered(lambda: equaliser.draw(body))
 
 
 async def _convert(request: web.Request) -> web.StreamResponse:
     """A workflow → the same with racks, or with the host's loaders; see routes_convert."""
-    body = await _body(request, MAX_FILE_BYTES)
-    return web.json_response(await _apart(lambda: converted(body)))
+    body = await _body(request, MAX_WORKFLOW_BYTES)
+    return await _answered(lambda: converted(body))
 
 
 def _file(found: Card | RackError | None) -> Json:
@@ -204,24 +213,37 @@ def _name(request: web.Request) -> str:
 def _count(request: web.Request, field: str, default: int) -> int:
     value = request.query.get(field, str(default))
     if not value.isdecimal() or len(value) > 9:
-        raise RackError(f"{field} must be a whole number, not {value!r}")
+        raise RackError(f"{field} must be a whole number, not {shown(value)}")
     return int(value)
 
 
 async def _body(request: web.Request, limit: int = MAX_TEXT_BYTES) -> Json:
     if request.content_type != "application/json":  # a page of another origin can send only other types
         raise RackError("the request must be JSON")
-    await _bytes(request, limit)
+    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise RackError(f"the request must be in UTF-8, not in {shown(request.charset)}")
+    data = await _bytes(request, limit)
     try:
-        body = await request.json()
-    except ValueError as error:
-        raise RackError(f"the request is not JSON: {error}") from None
+        body = await _apart(lambda: read_json(data, limit, lenient=True))
+    except BadJson as error:
+        raise RackError(f"the request is not JSON: it {error.problem}") from None
     if not isinstance(body, dict):
         raise RackError("the request must be a JSON object")
     return body
 
 
 async def _bytes(request: web.Request, limit: int) -> bytes:
+    """The body, of which no more than `limit` bytes are ever held. Raises RackError for a larger one."""
+    refused = RackError(f"the request is larger than {limit} bytes, which is the most this asks for")
     if (request.content_length or 0) > limit:
-        raise RackError(f"the request is larger than {limit} bytes")
-    return await request.read()
+        raise refused
+    parts, size = list[bytes](), 0
+    try:
+        async for part in request.content.iter_any():
+            size += len(part)
+            if size > limit:
+                raise refused
+            parts.append(part)
+    except (web.HTTPException, ClientError) as error:
+        raise RackError(f"the request cannot be read: {error}") from None
+    return b"".join(parts)

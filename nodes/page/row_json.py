@@ -7,8 +7,9 @@ from typing import Any
 
 from ...lora_core.blocks import read_block_weights
 from ...lora_core.errors import RackError
-from ...lora_core.grammar import write
+from ...lora_core.grammar import MOST_ROWS, write
 from ...lora_core.stack import Comment, Entry, Stack
+from ...lora_core.untrusted import shown
 
 Json = dict[str, Any]
 
@@ -32,6 +33,8 @@ def from_json(rows: Any) -> Stack:
     """
     if not isinstance(rows, list):
         raise RackError(f"rows must be a list, not {type(rows).__name__}")
+    if len(rows) > MOST_ROWS:
+        raise RackError(f"rows are {len(rows)}, a stack has at most {MOST_ROWS}")
     return Stack(tuple(_row_from_json(row, number) for number, row in enumerate(rows, start=1)))
 
 
@@ -59,9 +62,9 @@ def _row_from_json(row: Any, number: int) -> Entry | Comment:
         if row["kind"] == "comment":
             return Comment(_typed(row, ("comment",), str)["comment"])
         if row["kind"] != "entry":
-            raise ValueError(f"kind is {row['kind']!r}, not 'entry' or 'comment'")
+            raise ValueError(f"kind is {shown(row['kind'])}, not 'entry' or 'comment'")
         return _entry({**_DEFAULTS, **row})
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         found = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise RackError(f"row {number}: {found}") from None
 
@@ -77,5 +80,5 @@ def _typed(row: Json, fields: Sequence[str], kind: type | tuple[type, ...]) -> J
     for field in fields:
         is_wrong_bool = isinstance(row[field], bool) and kind is not bool
         if is_wrong_bool or not isinstance(row[field], kind):
-            raise TypeError(f"{field} is {row[field]!r}, of the wrong type")
+            raise TypeError(f"{field} is {shown(row[field])}, of the wrong type")
     return {field: row[field] for field in fields}
