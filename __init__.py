@@ -8,6 +8,7 @@ from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
 from .nodes.page import routes
 from .nodes.prompt import LoraRackPrompt
+from .nodes.save import LoraRackSave
 from .nodes.slider_preview import LoraRackSliderPreview
 from .nodes.sliders import LoraRackSliders
 from .nodes.stack import LoraRackAdd, LoraRackApply, LoraRackStack
@@ -25,6 +26,7 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackSweepEncode": LoraRackSweepEncode,
     "LoraRackSweepSheet": LoraRackSweepSheet,
     "LoraRackInspect": LoraRackInspect,
+    "LoraRackSave": LoraRackSave,
     "LoraRackBlocks": LoraRackBlocks,
 }
 
@@ -40,6 +42,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackSweepEncode": "Encode Prompt for Sweep",
     "LoraRackSweepSheet": "Sweep Contact Sheet",
     "LoraRackInspect": "Inspect LoRA",
+    "LoraRackSave": "Save LoRA Stack",
     "LoraRackBlocks": "LoRA Block Weights",
 }
 

@@ -30,6 +30,7 @@
     │   ├── SiteError          the site did not answer, or not as its documentation says
     │   ├── TransferFailed     the bytes that came are not the file that was promised
     │   └── CannotStore        no room, no right to write, or another file is in the place
+    ├── CannotSave             a stack that no LoRA file can hold, or not the one asked for
     └── FitError               a LoRA that does not belong on this model
         ├── OtherFamily        it was made for another family of models, and does not fit this one
         ├── NothingMatches     not one of its layers is in the model
@@ -297,6 +298,10 @@ class CannotStore(FetchError):
     def __init__(self, path: Path, problem: str, remedy: str) -> None:
         self.path = path
         super().__init__(f"{path}: {problem}. {remedy}")
+
+
+class CannotSave(RackError):
+    """A stack that no LoRA file can hold, or not in the form asked for."""
 
 
 class FitError(RackError):

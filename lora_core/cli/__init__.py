@@ -1,4 +1,4 @@
-"""The command line: inspect, keys, merge, diff, convert, get.
+"""The command line: inspect, keys, merge, save, resize, diff, convert, get.
 
 Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 success; 1 the
 files differ, a LoRA does not belong on the model, or part of a workflow stays as it is; 2 wrong use, or a
@@ -15,12 +15,12 @@ from io import TextIOWrapper
 
 from ..errors import FitError, RackError
 from ..version import VERSION
-from . import convert, diff, get, inspect, keys, merge
+from . import convert, diff, get, inspect, keys, merge, save
 from .output import print_error
 
 __all__ = ["main"]
 
-COMMANDS = (inspect, keys, merge, diff, convert, get)
+COMMANDS = (inspect, keys, merge, save, diff, convert, get)
 _EPILOG = (
     "Exit codes: 0 success; 1 files differ, a LoRA does not fit, or a part of a workflow stays; "
     "2 wrong use or an unusable file."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from ..fetching import (
 )
 from ..grammar import parse
 from ..library import Index, Library
-from .output import ProgressBar, add_json_option, print_json, size_text
+from .output import ProgressBar, add_json_option, print_json, read_size, size_text
 from .stacks import lora_files
 
 _DESCRIPTION = (
@@ -36,8 +35,6 @@ _DESCRIPTION = (
     "says what a file is, and under which licence, before the file comes. Tokens come from "
     "CIVITAI_API_TOKEN and HF_TOKEN."
 )
-_SIZE = re.compile(r"(\d{1,6})\s*(MiB|GiB|MB|GB)?", re.IGNORECASE)
-_UNITS = {"": 2**20, "mib": 2**20, "gib": 2**30, "mb": 10**6, "gb": 10**9}
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ def add_to(commands: Any) -> None:
         "--to", type=Path, default=Path(), metavar="FOLDER", help="a loras folder; this one when left out"
     )
     parser.add_argument(
-        "--max", type=_size, default=_size("4GiB"), metavar="SIZE", help="take no larger file (4GiB)"
+        "--max", type=read_size, default=read_size("4GiB"), metavar="SIZE", help="take no larger file (4GiB)"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would come, and stop")
     parser.add_argument(
@@ -187,10 +184,3 @@ def _line(fetched: Fetched) -> str:
         "its SHA256 is the one promised" if got.is_verified else "the site names no SHA256 to compare with"
     )
     return f"{got.path}: {size_text(got.size)}, {checked}"
-
-
-def _size(text: str) -> int:
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 500MiB or 4GiB")
-    return int(found[1]) * _UNITS[(found[2] or "").lower()]

@@ -13,7 +13,7 @@ from ..applying import Bake, bake, plan_bake
 from ..errors import RackError
 from ..reading import refuse_existing
 from .output import ProgressBar, add_json_option, print_json, size_text
-from .stacks import read_stack
+from .stacks import add_stack_options, read_stack
 
 _DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 _DESCRIPTION = (
@@ -27,29 +27,7 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "merge", aliases=["bake"], help="write a stack of LoRAs into a checkpoint", description=_DESCRIPTION
     )
-    parser.add_argument(
-        "stack",
-        nargs="*",
-        action="extend",
-        metavar="STACK",
-        help="tags (<lora:ink:0.8>) or files (as --lora)",
-    )
-    parser.add_argument(
-        "--lora",
-        action="append",
-        dest="stack",  # so that the order is the one given
-        metavar="FILE[:STRENGTH[:CLIP]]",
-        help="a LoRA file, its strength for the model (1) and for the text encoders (the same); repeat it",
-    )
-    parser.add_argument(
-        "--stack",
-        action="append",
-        default=[],
-        dest="stack_files",
-        metavar="FILE",
-        help="a file of tags; - is stdin",
-    )
-    parser.add_argument("--loras", type=Path, metavar="DIR", help="the folder in which tags name files")
+    add_stack_options(parser)
     parser.add_argument(
         "--into",
         type=Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import torch
 from ..reading import DTYPES
 
 _WIDTH = 30
+_SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(KiB|MiB|GiB|kB|MB|GB)?", re.IGNORECASE)
+_UNITS = {"": 2**20, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _REDRAW_S = 0.1
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -57,6 +60,14 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+def read_size(text: str) -> int:
+    """Bytes, from `64MiB`, `500 kB` or mebibytes as a bare number. Raises ArgumentTypeError."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 64MiB, 500kB or 4GiB")
+    return int(float(found[1]) * _UNITS[(found[2] or "").lower()])
 
 
 class ProgressBar:

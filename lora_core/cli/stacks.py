@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
 from collections.abc import Iterable
@@ -23,6 +24,33 @@ class Row:
 
     entry: Entry
     path: Path
+
+
+def add_stack_options(parser: argparse.ArgumentParser) -> None:
+    """The options that name a stack, for `read_stack`."""
+    parser.add_argument(
+        "stack",
+        nargs="*",
+        action="extend",
+        metavar="STACK",
+        help="tags (<lora:ink:0.8>) or files (as --lora)",
+    )
+    parser.add_argument(
+        "--lora",
+        action="append",
+        dest="stack",  # so that the order is the one given
+        metavar="FILE[:STRENGTH[:CLIP]]",
+        help="a LoRA file, its strength for the model (1) and for the text encoders (the same); repeat it",
+    )
+    parser.add_argument(
+        "--stack",
+        action="append",
+        default=[],
+        dest="stack_files",
+        metavar="FILE",
+        help="a file of tags; - is stdin",
+    )
+    parser.add_argument("--loras", type=Path, metavar="DIR", help="the folder in which tags name files")
 
 
 def read_stack(items: Iterable[str], files: Iterable[str], folder: Path | None) -> list[Row]:

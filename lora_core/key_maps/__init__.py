@@ -10,6 +10,7 @@ from .guess import canonical, is_text_encoder
 from .key_map import KeyMap, Target
 from .names import model_names
 from .reverse import likely_key
+from .spoken import comfyui_names, diffusers_names, kohya_names
 from .text_encoders import text_encoder_names
 
 __all__ = [
@@ -19,9 +20,12 @@ __all__ = [
     "StoredAt",
     "Target",
     "canonical",
+    "comfyui_names",
+    "diffusers_names",
     "family_of_file",
     "input_widths",
     "is_text_encoder",
+    "kohya_names",
     "likely_key",
     "model_names",
     "read_layout",

@@ -82,6 +82,24 @@ def _hosts_names(shapes: Shapes, encoders: frozenset[str]) -> Iterator[tuple[str
             yield from ((name, Target(key)) for name in projections)
 
 
+def encoder_styles(shapes: Shapes, prefix: str) -> Iterator[tuple[Style, str, str]]:
+    """(style, module, key) of every module of every encoder, in the one style that begins with `prefix`.
+
+    A lone encoder has no number where its style can do without.
+    """
+    encoders = _encoders(shapes)
+    for key in shapes:
+        module = _module(key)
+        if module is None:
+            continue
+        fitting = [style for style in _styles(_encoder(key), encoders) if style.prefix.startswith(prefix)]
+        plain = [style for style in fitting if not any(letter.isdigit() for letter in style.prefix)]
+        if fitting:
+            lone = plain if len(encoders) == 1 or prefix == "text_encoder" else []
+            numbered = [style for style in fitting if style not in plain]
+            yield (lone or numbered or fitting)[0], module, key
+
+
 def _styles(encoder: str, encoders: frozenset[str]) -> Iterator[Style]:
     """How a module of `encoder` may be written, in a model that has `encoders`."""
     if len(encoders) == 1:

@@ -21,6 +21,7 @@ from .library import (
 )
 from .patching import Applied, apply_stack
 from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
+from .saving import plan_stack, write_stack
 from .sliders import find_slider, slider_candidates
 from .sweeping.preparing import LoraSweep, encode_sweep, prepare_sweep
 
@@ -45,6 +46,7 @@ __all__ = [
     "lora_names",
     "lora_path",
     "metadata_of",
+    "plan_stack",
     "prepare_sweep",
     "render_sweep",
     "resolve_active",
@@ -54,4 +56,5 @@ __all__ = [
     "show",
     "slider_candidates",
     "words_of",
+    "write_stack",
 ]

@@ -50,6 +50,20 @@ CONTRACT = {
         {"lora_name": "COMBO", "model": "MODEL", "clip": "CLIP"},
         [("STRING", "report"), ("IMAGE", "chart")],
     ),
+    "LoraRackSave": (
+        {
+            "filename_prefix": "STRING",
+            "rank": "INT",
+            "dtype": "COMBO",
+            "naming": "COMBO",
+            "stack": "LORA_STACK",
+            "model": "MODEL",
+            "clip": "CLIP",
+            "keep": "FLOAT",
+            "max_mib": "INT",
+        },
+        [("STRING", "path"), ("STRING", "report")],
+    ),
     "LoraRackSliders": (
         {
             **{name: "FLOAT" for name in SLIDERS},

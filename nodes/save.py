@@ -1,0 +1,74 @@
+"""Save LoRA Stack: the stack as one ordinary LoRA file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..lora_core.saving import DTYPES, NAMINGS, Size
+from . import host, inputs
+from .stack_type import from_wire
+
+
+class LoraRackSave:
+    """A stack as a file that any program loads."""
+
+    CATEGORY = inputs.CATEGORY
+    DESCRIPTION = (
+        "Writes a stack as one LoRA file: strengths, block weights and all kinds of LoRA in it. Rank 0 keeps "
+        "everything; a rank makes the file smaller, and the report says by what error."
+    )
+    RETURN_TYPES = ("STRING", "STRING")
+    RETURN_NAMES = ("path", "report")
+    OUTPUT_TOOLTIPS = ("Where the file is.", "Size, ranks, and the error of each block.")
+    FUNCTION = "save"
+    OUTPUT_NODE = True
+    SEARCH_ALIASES = ("lora save", "lora merge", "lora extract", "lora resize")
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        rank = "0 keeps everything. A number cuts every layer to this rank, as well as that rank can do."
+        keep = (
+            "The share of the change to keep, such as 0.99. Each layer gets the least rank for it. 1 is off."
+        )
+        most = "The largest file in MiB. Ranks go where they lose the least. 0 is off."
+        names = "How layers are called: as in the files, or as other programs do, which takes the model."
+        return {
+            "required": {
+                "filename_prefix": ("STRING", {"default": "loras/rack", "tooltip": "In the output folder."}),
+                "rank": ("INT", {"default": 0, "min": 0, "max": 4096, "tooltip": rank}),
+                "dtype": ([*DTYPES], {"tooltip": "fp32 is exact; fp16 and bf16 are half the size."}),
+                "naming": ([*NAMINGS], {"tooltip": names}),
+            },
+            "optional": {
+                "stack": inputs.stack(),
+                "model": (
+                    "MODEL",
+                    {"tooltip": "For kinds of LoRA that depend on its weights, and for names."},
+                ),
+                "clip": ("CLIP", {"tooltip": "The same for its text encoder."}),
+                "keep": (
+                    "FLOAT",
+                    {"default": 1.0, "min": 0.01, "max": 1.0, "step": 0.005, "tooltip": keep},
+                ),
+                "max_mib": ("INT", {"default": 0, "min": 0, "max": 100000, "tooltip": most}),
+            },
+        }
+
+    def save(
+        self,
+        filename_prefix: str,
+        rank: int,
+        dtype: str,
+        naming: str,
+        stack: list[Any] | None = None,
+        model: Any = None,
+        clip: Any = None,
+        keep: float = 1.0,
+        max_mib: int = 0,
+    ) -> dict[str, Any]:
+        size = Size(rank or None, keep if keep < 1 else None, max_mib * 2**20 or None)
+        entries = host.resolve_active(from_wire(stack)) if stack else []
+        plan = host.plan_stack(entries, model, clip, size, DTYPES[dtype], naming)
+        path = str(host.write_stack(plan, filename_prefix))
+        report = f"{path}\n{plan.describe()}"
+        return {"ui": {"text": [report]}, "result": (path, report)}
