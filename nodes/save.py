@@ -15,11 +15,11 @@ class LoraRackSave:
     CATEGORY = inputs.CATEGORY
     DESCRIPTION = (
         "Writes a stack as one LoRA file: strengths, block weights and all kinds of LoRA in it. Rank 0 keeps "
-        "everything; a rank makes the file smaller, and the report says by what error."
+        "everything; a rank makes the file smaller, and the report says what is lost."
     )
     RETURN_TYPES = ("STRING", "STRING")
     RETURN_NAMES = ("path", "report")
-    OUTPUT_TOOLTIPS = ("Where the file is.", "Size, ranks, and the error of each block.")
+    OUTPUT_TOOLTIPS = ("Where the file is.", "Size, ranks, and what each block loses.")
     FUNCTION = "save"
     OUTPUT_NODE = True
     SEARCH_ALIASES = ("lora save", "lora merge", "lora extract", "lora resize")

@@ -19,9 +19,8 @@ WITHIN = 1e-6  # of the weight's scale, in float32
 @pytest.mark.parametrize(
     ("family", "naming"),
     [
-        *(
-            ("sd15", naming) for naming in ("as is", "ComfyUI", "kohya")
-        ),  # the host cannot read diffusers' of a UNet
+        # The host cannot read diffusers' names of a UNet.
+        *(("sd15", naming) for naming in ("as is", "ComfyUI", "kohya")),
         *(("sd3", naming) for naming in ("ComfyUI", "diffusers")),
         *(("flux", naming) for naming in ("kohya", "diffusers")),
     ],
