@@ -148,7 +148,7 @@ def test_pictures_and_workflows_bring_their_loras(bench: Workbench) -> None:
     }
     _drop(rack, "comfy.png", _png(prompt=json.dumps({"2": {"class_type": "LoraLoader", "inputs": loader}})))
     rack.holds(f"<lora:{INK}:0.7>", f"<lora:{OIL}.safetensors:unet=0.5:te=0.25>")
-    workflow = {"nodes": [{"type": "LoraRackStack", "widgets_values": [f"<lora:{INK}:2>"]}]}
+    workflow = {"nodes": [{"id": 1, "type": "LoraRackStack", "widgets_values": [f"<lora:{INK}:2>"]}]}
     _drop(rack, "workflow.json", json.dumps(workflow).encode())
     rack.holds(f"<lora:{INK}:0.7>", f"<lora:{OIL}.safetensors:unet=0.5:te=0.25>", f"<lora:{INK}:2>")
     _drop(rack, "plain.png", _png())
