@@ -135,24 +135,24 @@ export class Server {
   }
 
   /**
-   * The rows again, each with its canonical line.
+   * The rows again, each with its canonical line, or with the problem why it has none.
    *
    * @param {RowData[]} rows
    * @returns {Promise<Written>}
    */
   write(rows) {
-    return this.#post("write", { rows });
+    return this.#post("write", { rows, partial: true });
   }
 
   /**
    * The rows of the LoRAs a picture or a workflow was made with.
    *
    * @param {Blob} file
-   * @returns {Promise<RowData[]>}
+   * @returns {Promise<{rows: RowData[], remarks: string[]}>} and what of it cannot be read
    */
-  async stackInFile(file) {
+  stackInFile(file) {
     const headers = { "Content-Type": "application/octet-stream" };
-    return (await this.#ask("stack_in_file", { method: "POST", headers, body: file })).rows;
+    return this.#ask("stack_in_file", { method: "POST", headers, body: file });
   }
 
   /**

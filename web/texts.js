@@ -15,6 +15,8 @@ export const TEXTS = localised("rack", {
   goThere: "Show the place",
   nothingInPaste: "The pasted text has no LoRA tags.",
   nothingInFile: "This file names no LoRA.",
+  allHere: "All LoRAs of this file are in the rack.",
+  untaggable: "{name} cannot be part of a tag. Rename the file without < > : and without a space at either end.",
   drop: "Drop to add its LoRAs",
   allOn: "All on",
   allOff: "All off",
@@ -89,6 +91,9 @@ export const strengthLabel = (name, isClip) => fill(isClip ? TEXTS.clipStrengthO
 
 /** @param {string} label */
 export const numberLabel = (label) => fill(TEXTS.asNumber, { label });
+
+/** @param {string} name */
+export const untaggableText = (name) => fill(TEXTS.untaggable, { name });
 
 /** @param {string} word */
 export const copyLabel = (word) => fill(TEXTS.copy, { word });

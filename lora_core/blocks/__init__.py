@@ -7,6 +7,7 @@ from .families import ModelBlocks, Place, blocks_of_model, blocks_without_model
 from .ids import is_of_text_encoder, read_id
 from .listing import ranges
 from .preset_list import fitting_presets
+from .sketching import sketch
 from .usual_blocks import BASE, whole_family
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "read_block_weights",
     "read_curve",
     "read_id",
+    "sketch",
     "whole_family",
     "within",
 ]

@@ -16,7 +16,7 @@ from aiohttp import ClientError, web
 from server import PromptServer
 
 from ...lora_core.errors import BadBlockText, BadJson, BadStackText, MissingLora, RackError, UnresolvedLora
-from ...lora_core.grammar import parse, write
+from ...lora_core.grammar import parse
 from ...lora_core.stack import Entry
 from ...lora_core.untrusted import MAX_WORKFLOW_BYTES, read_json, shown
 from ...lora_core.version import VERSION
@@ -155,14 +155,10 @@ async def _files(request: web.Request) -> web.StreamResponse:
 
 
 async def _write(request: web.Request) -> web.StreamResponse:
-    """{"rows"} → {"rows", "text"}: the rows again, each with its line of text, and the whole text."""
+    """{"rows", "partial"?} → {"rows", "text"}: the rows again, each with its line, as row_json.written."""
     body = await _body(request)
-
-    def written() -> Json:
-        stack = row_json.from_json(body.get("rows"))
-        return {"text": write(stack), "rows": row_json.to_json(stack)}
-
-    return await _answered(written)
+    partial = body.get("partial") is True
+    return await _answered(lambda: row_json.written(body.get("rows"), partial))
 
 
 async def _stack_in_file(request: web.Request) -> web.StreamResponse:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...lora_core.blocks import read_block_weights
-from ...lora_core.errors import RackError
+from ...lora_core.blocks import read_block_weights, sketch
+from ...lora_core.errors import BadBlockText, BadRow, RackError
 from ...lora_core.grammar import MOST_ROWS, write
 from ...lora_core.stack import Comment, Entry, Stack
 from ...lora_core.untrusted import shown
@@ -31,11 +31,35 @@ def from_json(rows: Any) -> Stack:
 
     Raises RackError, naming the row, for what is no row, and BadBlockText for block weights nobody can read.
     """
+    return Stack(tuple(_row_from_json(row, number) for number, row in enumerate(_listed(rows), start=1)))
+
+
+def written(rows: Any, partial: bool = False) -> Json:
+    """{"rows", "text"}: the rows with their lines, and the whole text of those that can be written.
+
+    A row that no tag can hold has no line and a `problem`, and keeps no other row out. Raises RackError for
+    what is no row, and for the first such problem where no row can be written, unless `partial`.
+    """
+    lines: list[Json] = []
+    problems: list[RackError] = []
+    for number, row in enumerate(_listed(rows), start=1):
+        try:
+            lines.append(_row_to_json(_row_from_json(row, number)))
+        except (BadRow, BadBlockText) as error:
+            problems.append(error)
+            problem = {"type": type(error).__name__, "message": str(error)}
+            lines.append({**_DEFAULTS, **row, "text": "", "problem": problem})
+    if problems and not partial and len(problems) == len(lines):
+        raise problems[0]
+    return {"rows": lines, "text": "\n".join(line["text"] for line in lines if "problem" not in line)}
+
+
+def _listed(rows: Any) -> list[Any]:
     if not isinstance(rows, list):
         raise RackError(f"rows must be a list, not {type(rows).__name__}")
     if len(rows) > MOST_ROWS:
         raise RackError(f"rows are {len(rows)}, a stack has at most {MOST_ROWS}")
-    return Stack(tuple(_row_from_json(row, number) for number, row in enumerate(rows, start=1)))
+    return rows
 
 
 def _row_to_json(row: Entry | Comment) -> Json:
@@ -53,6 +77,7 @@ def _row_to_json(row: Entry | Comment) -> Json:
         "start": row.start,
         "stop": row.stop,
         "hash": row.hash,
+        "bars": list(sketch(row.blocks)),
         "text": text,
     }
 
@@ -64,6 +89,8 @@ def _row_from_json(row: Any, number: int) -> Entry | Comment:
         if row["kind"] != "entry":
             raise ValueError(f"kind is {shown(row['kind'])}, not 'entry' or 'comment'")
         return _entry({**_DEFAULTS, **row})
+    except BadRow as error:
+        raise BadRow(f"row {number}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         found = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise RackError(f"row {number}: {found}") from None

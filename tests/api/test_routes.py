@@ -192,3 +192,17 @@ def test_an_apply_node_says_what_became_of_each_row(client: HostClient) -> None:
     outputs = client.run(graph.nodes)["outputs"]
     (verdicts,) = [output["lora_rack"] for output in outputs.values() if "lora_rack" in output]
     assert [(verdict["name"], verdict["state"]) for verdict in verdicts] == [(DEMO, "ok")]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("ratio 3:2.safetensors", "cannot be part of a tag"), ("odd ", "spaces")]
+)
+def test_a_row_that_cannot_be_written_keeps_no_other_out(client: HostClient, name: str, said: str) -> None:
+    rows = [{**ROW, "strength_model": 0.5, "strength_clip": 0.5}, {**ROW, "name": name}, {**ROW, "name": "b"}]
+    written = _post(client, "write", rows=rows)
+    assert written["text"] == "<lora:a:0.5>\n<lora:b:1>"
+    assert [row["text"] for row in written["rows"]] == ["<lora:a:0.5>", "", "<lora:b:1>"]
+    assert said in written["rows"][1]["problem"]["message"]
+    alone = _post(client, "write", rows=[{**ROW, "name": name}], partial=True)
+    assert alone["text"] == ""
+    assert said in alone["rows"][0]["problem"]["message"]

@@ -198,3 +198,46 @@ def test_markup_in_a_remark_and_in_a_name_that_is_not_here(bench: Workbench) -> 
     expect(rack.rows.first).to_contain_text("<img src=x onerror=window.hacked=1>")
     expect(rack.rows.nth(1)).to_contain_text("No file of this name is here")
     assert bench.page.evaluate("window.hacked") is None
+
+
+def test_a_file_dropped_twice_counts_once_and_its_remarks_are_shown(bench: Workbench) -> None:
+    rack = bench.add_rack("<lora:people/freckles:1>")
+    nodes = [
+        {"id": 1, "type": "CR Load LoRA", "widgets_values": ["Off", f"{INK}.safetensors", 0.5, 0.5]},
+        {"id": 2, "type": "LoraRackAdd", "widgets_values": [OIL, 1, 1, "OUTALL", 0.2, 1]},
+        {"id": 3, "type": "Note", "widgets_values": ["<lora:name:strength>"]},
+    ]
+    lines = ["<lora:people/freckles:1>", f"# <lora:{INK}.safetensors:0.5>"]
+    lines.append(f"<lora:{OIL}:1:lbw=OUTALL:start=0.2>")
+    for _ in range(2):
+        _drop(rack, "workflow.json", json.dumps({"nodes": nodes, "links": []}).encode())
+        rack.holds(*lines)
+    expect(rack.element.get_by_role("alert")).to_contain_text("are in the rack")
+
+
+def test_a_name_no_tag_can_hold_keeps_no_other_row_out(bench: Workbench, base: Path) -> None:
+    odd = base / "models" / "loras" / "odd"
+    for name in ("trailing .safetensors", "ratio 3:2.safetensors"):
+        write_lora(odd / name)
+    bench.page.evaluate("() => app.refreshComboInNodes()")
+    rack = bench.add_rack(f"<lora:{INK}:0.8>")
+    picker = rack.open_picker()
+    for typed, found in (("trailing", "trailing "), ("ratio", "ratio 3:2"), ("oil paint", "oil_paint")):
+        picker.get_by_role("combobox").fill(typed)
+        expect(picker.get_by_role("option").first).to_contain_text(found)
+        picker.get_by_role("option").first.click()
+        if typed == "ratio":
+            expect(rack.element.get_by_role("alert")).to_contain_text("Rename the file")
+    rack.holds(f"<lora:{INK}:0.8>", "<lora:odd/trailing .safetensors:1>", f"<lora:{OIL}:1>")
+    for name in ("trailing .safetensors", "ratio 3:2.safetensors"):
+        (odd / name).unlink()
+
+
+def test_the_bars_of_a_row_are_those_its_text_means(bench: Workbench) -> None:
+    rack = bench.add_rack(f"<lora:{INK}:1:lbw=IN04-08=0.5 OUT*=0>")
+    bars = rack.row("ink_wash").locator(".lora-rack-blocks i")
+    expect(bars.nth(20)).to_be_attached()
+    heights = bars.evaluate_all("(all) => all.map((bar) => parseFloat(bar.style.height))")
+    assert heights[0] == 100
+    assert heights.count(50) == 5
+    assert heights[-1] < 10

@@ -7,7 +7,7 @@ from block_models import FLUX, MODELS, SD1, SDXL, TEXT, UNKNOWN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core.blocks import BlockWeights, ModelBlocks, Place, read_block_weights
+from lora_core.blocks import BlockWeights, ModelBlocks, Place, read_block_weights, sketch
 from lora_core.errors import BadBlockText, RackError
 
 # Text, the same canonically: blocks and elements.
@@ -220,3 +220,18 @@ def test_what_a_model_has_no_meaning_for_is_an_error(text: str, family: ModelBlo
     with pytest.raises(BadBlockText, match="expected") as caught:
         read_block_weights(text).at(family)
     assert message in str(caught.value)
+
+
+def test_a_sketch_reads_the_text_as_the_parser_does() -> None:
+    bars = sketch(read_block_weights("IN04-08=0.5 OUT*=0"))
+    assert bars.count(0.5) == 5
+    assert bars.count(0.0) >= 9
+    assert bars[-1] == 0
+    assert sketch(read_block_weights("1,0,0,0,1,1,1,0,0,0,0,0,0,0,0,0,0")).count(1.0) >= 3
+    assert sketch(read_block_weights("D05=0.25"))  # of another family than the first
+    assert len(sketch(read_block_weights("DB*=0.5"))) <= 30
+
+
+@pytest.mark.parametrize("text", ["", "*/attn2=0.5"])
+def test_a_sketch_of_no_whole_block_is_empty(text: str) -> None:
+    assert sketch(read_block_weights(text)) == ()

@@ -40,6 +40,11 @@ def test_nothing_imports_in_a_circle_or_through_the_door() -> None:
     assert remaining == {}
 
 
+@pytest.mark.parametrize("path", sorted((WEB / "parts").glob("*.js")), ids=_name)
+def test_generic_parts_know_no_widget(path: Path) -> None:
+    assert {found.parent for found in _imported(path)} <= {WEB / "parts"}
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if path != DOOR], ids=_name)
 def test_a_module_does_nothing_when_the_host_imports_it(path: Path) -> None:
     # The host imports every module of web/ by itself, in no promised order.

@@ -1,8 +1,7 @@
 // A fader with its number: one control for a strength. Drag, wheel, keys, typing; double click puts it back.
 
-import { readNumber, showNumber } from "../rack/rows.js";
-import { numberLabel } from "../texts.js";
 import { captureWheel, element, setAttribute } from "./dom.js";
+import { readNumber, showNumber } from "./numbers.js";
 
 const STEP = 0.05;
 const FINE = 0.01;
@@ -17,10 +16,11 @@ const LEAP = 0.25;
 export class Fader {
   /**
    * @param {string} label
+   * @param {string} numberLabel of the field beside it
    * @param {FaderHooks} hooks
    * @param {{reset: number, low: number, high: number}} scale the usual range; it widens for values beyond
    */
-  constructor(label, hooks, scale) {
+  constructor(label, numberLabel, hooks, scale) {
     this.hooks = hooks;
     this.scale = scale;
     this.value = scale.reset;
@@ -38,7 +38,7 @@ export class Fader {
       onblur: () => captureWheel(this.track, false),
     }, this.zero, this.one, this.fill, this.knob);
     this.number = element("input", {
-      class: "lora-rack-number", type: "text", inputmode: "decimal", "aria-label": numberLabel(label),
+      class: "lora-rack-number", type: "text", inputmode: "decimal", "aria-label": numberLabel,
       spellcheck: "false", autocomplete: "off",
       onchange: () => this.#typed(),
       onfocus: () => this.number.select(),

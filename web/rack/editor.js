@@ -25,6 +25,7 @@ import { fileKey, Rows } from "./rows.js";
  */
 
 const TYPING_PAUSE_MS = 250;
+const REFUSED = "Refused"; // a notice that stays until the next edit
 
 export class RackEditor {
   /**
@@ -75,11 +76,7 @@ export class RackEditor {
     return this.#text.trim() === "" || this.#text === this.example;
   }
 
-  /**
-   * Take a text from outside: a workflow, an undo, another node, a person who types.
-   *
-   * @param {string} text
-   */
+  /** @param {string} text from outside: a workflow, an undo, another node, a person who types */
   setText(text) {
     if (text === this.#text) return;
     this.#text = text;
@@ -153,6 +150,7 @@ export class RackEditor {
    * @param {boolean} [isGesture] whether more of the same is to come, as while a fader is dragged
    */
   edit(change, isGesture = false) {
+    if (this.notice?.type === REFUSED) this.notice = null;
     if (this.isReading) {
       this.#held.push(change);
       change(this.rows);
@@ -207,8 +205,19 @@ export class RackEditor {
    * @param {Blob} file
    */
   async addFromFile(file) {
-    const rows = await this.#asked(() => this.server.stackInFile(file), () => this.addFromFile(file));
-    this.#append(rows, TEXTS.nothingInFile);
+    const found = await this.#asked(() => this.server.stackInFile(file), () => this.addFromFile(file));
+    if (!found) return;
+    const here = new Set(this.rows.all.map(({ text }) => text));
+    const rows = found.rows.filter(({ text }) => !here.has(text)); // dropped twice they would count twice
+    if (found.rows.length && !rows.length) return this.refuse(TEXTS.allHere);
+    this.#append(rows, [TEXTS.nothingInFile, ...found.remarks].join("\n"));
+    if (rows.length && found.remarks.length) this.refuse(found.remarks.join("\n"));
+  }
+
+  /** @param {string} message why something was not done */
+  refuse(message) {
+    this.notice = { type: REFUSED, message };
+    this.draw();
   }
 
   /**
@@ -222,10 +231,7 @@ export class RackEditor {
     this.edit((rows) => rows.insert([row]));
   }
 
-  /**
-   * @param {RowData} row
-   * @returns {FileOfRow | undefined}
-   */
+  /** @param {RowData} row */
   fileOf(row) {
     return this.files.get(fileKey(row));
   }
@@ -326,7 +332,7 @@ export class RackEditor {
     if (!written || turn !== this.#turn) return;
     this.rows.takeLines(sent, written.rows);
     this.retry(); // what else it did not answer to
-    this.notice = null;
+    if (this.notice?.type !== REFUSED) this.notice = null;
     this.#take();
   }
 

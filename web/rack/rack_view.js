@@ -7,7 +7,7 @@ import { openMenu } from "../parts/menu.js";
 import { stemOf } from "../parts/thumbnail.js";
 import { openInspector } from "../picker/inspector.js";
 import { openPicker } from "../picker/picker.js";
-import { countText, movedText, TEXTS } from "../texts.js";
+import { countText, movedText, TEXTS, untaggableText } from "../texts.js";
 import { dragRow } from "./drag.js";
 import { CommentView, EntryView, withoutExtension } from "./row_view.js";
 import { newEntry } from "./rows.js";
@@ -246,9 +246,12 @@ export class RackView {
 
   /** @param {import("../server.js").Card} card */
   #addFile(card) {
-    const row = newEntry(withoutExtension(card.name), card.strength, card.strength_clip);
+    const name = withoutExtension(card.name);
+    if (/[<>:\r\n]/.test(name) || name !== name.trim()) return this.editor.refuse(untaggableText(card.name));
+    this.editor.notice = null;
+    const row = newEntry(name, card.strength, card.strength_clip);
     this.editor.add(row, { card, problem: null });
-    this.list.lastElementChild?.scrollIntoView({ block: "nearest" });
+    return this.list.lastElementChild?.scrollIntoView({ block: "nearest" });
   }
 
   #toggleAll() {

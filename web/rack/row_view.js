@@ -3,11 +3,12 @@
 import { TEXTS as BLOCK_TEXTS } from "../equaliser/texts.js";
 import { button, element, icon, setAttribute, setText } from "../parts/dom.js";
 import { Fader } from "../parts/fader.js";
+import { readNumber, showNumber } from "../parts/numbers.js";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
 import {
-  copyLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, verdictLabel,
+  copyLabel, numberLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, verdictLabel,
 } from "../texts.js";
-import { cleanFraction, cleanStrength, readNumber, showNumber } from "./rows.js";
+import { cleanFraction, cleanStrength } from "./rows.js";
 
 /**
  * @typedef {import("./rows.js").Row} Row
@@ -88,7 +89,7 @@ export class EntryView {
     setText(this.folder, folderOf(card?.name ?? row.name));
     this.element.classList.toggle("is-off", !row.enabled);
     this.element.classList.toggle("is-solo", this.editor.rows.solo?.id === row.id);
-    this.element.classList.toggle("is-missing", problem !== null || Boolean(card?.problem));
+    this.element.classList.toggle("is-missing", Boolean(row.problem ?? problem ?? card?.problem));
     setAttribute(this.power, "aria-checked", row.enabled ? "true" : "false");
     this.model.show(row.strength_model);
     const isSeparate = this.showsClip ?? row.strength_clip !== row.strength_model;
@@ -96,7 +97,7 @@ export class EntryView {
     this.clipLine.hidden = !isSeparate;
     this.#showMarks(row);
     this.#showVerdict(this.editor.verdicts.get(row.id));
-    this.#showProblem(row, card, problem);
+    this.#showProblem(row, card, row.problem ?? problem);
     this.#showDetails(row, card, isSeparate);
   }
 
@@ -135,7 +136,7 @@ export class EntryView {
     const blocks = [row.blocks, row.elements].filter(Boolean).join("  ");
     this.blocks.hidden = blocks === "";
     this.blocks.title = `${TEXTS.blocks}: ${blocks}`;
-    this.blocks.replaceChildren(...barsOf(row.blocks));
+    this.blocks.replaceChildren(...barsOf(row.bars ?? []));
   }
 
   /**
@@ -145,12 +146,13 @@ export class EntryView {
    */
   #showProblem(row, card, problem) {
     this.problem.hidden = !problem && !card?.problem;
-    const key = JSON.stringify([problem, card?.problem]);
+    const key = JSON.stringify([problem, card?.problem, row.problem]);
     if (this.problem.dataset.shown === key) return undefined; // a press on a candidate may be under way
     this.problem.dataset.shown = key;
     const candidates = problem?.candidates ?? [];
     const isAmbiguous = problem?.type === "AmbiguousLora";
-    const said = problem ? (isAmbiguous ? TEXTS.ambiguous : TEXTS.missing) : card?.problem ?? "";
+    const missing = isAmbiguous ? TEXTS.ambiguous : TEXTS.missing;
+    const said = row.problem?.message ?? (problem ? missing : card?.problem ?? "");
     const near = candidates.length && !isAmbiguous ? ` ${TEXTS.nearest}` : "";
     this.problem.title = problem?.message ?? "";
     return this.problem.replaceChildren(
@@ -202,7 +204,8 @@ export class EntryView {
 
   /** @param {string} stem @param {boolean} isClip */
   #makeFader(stem, isClip) {
-    return new Fader(strengthLabel(stem, isClip), {
+    const label = strengthLabel(stem, isClip);
+    return new Fader(label, numberLabel(label), {
       changed: (value, isGesture) => this.#setStrength(value, isClip, isGesture),
       ended: () => this.editor.endGesture(),
     }, USUAL);
@@ -324,7 +327,8 @@ const percent = (value) => `${Math.round(value * 100)} %`;
 
 /** @param {string} name the name a tag holds: without what every file ends with */
 export function withoutExtension(name) {
-  return name.replace(/\.safetensors$/i, "").replace(/\\/g, "/");
+  const stem = name.replace(/\.safetensors$/i, "").replace(/\\/g, "/");
+  return stem === stem.trim() ? stem : name.replace(/\\/g, "/"); // a tag has no blank at the end of a name
 }
 
 /** @param {string} family */
@@ -333,14 +337,13 @@ export function shortFamily(family) {
 }
 
 /**
- * A picture of block weights small enough for a row: the numbers of a vector as bars, else a mark that there are some.
+ * A picture of block weights small enough for a row: those of whole blocks as bars, else a mark that there are some.
  *
- * @param {string} blocks
+ * @param {number[]} bars
  */
-function barsOf(blocks) {
-  const numbers = [...blocks.matchAll(/(?<![\w.])-?\d+(?:\.\d+)?(?![\w.])/g)].map(Number);
-  const heights = numbers.length ? numbers : [1, 0.4, 0.7];
-  return heights.slice(0, 30).map((height) =>
+function barsOf(bars) {
+  const heights = bars.length ? bars : [1, 0.4, 0.7];
+  return heights.map((height) =>
     element("i", { style: `height: ${Math.min(100, Math.max(8, Math.abs(height) * 100))}%` }),
   );
 }

@@ -3,6 +3,8 @@
 // Every row carries its own line of text, written by the server, so order, number and copies of rows can change
 // here without anyone reading or writing a tag; a row whose fields changed is stale until its line is written anew.
 
+import { rounded } from "../parts/numbers.js";
+
 /**
  * @typedef {object} RowData a row as the server reads and writes it
  * @property {"entry" | "comment"} kind
@@ -17,12 +19,13 @@
  * @property {number} start
  * @property {number} stop
  * @property {string} hash
+ * @property {number[]} [bars] a picture of its block weights, by the server
+ * @property {import("../server.js").Problem} [problem] why no tag can hold it: it has no line then
  *
  * @typedef {RowData & {id: number, stale: boolean}} Row `id` is this page's, never saved
  */
 
 export const STRENGTH_LIMIT = 100;
-const DECIMALS = 4;
 
 let lastId = 0;
 
@@ -40,30 +43,6 @@ export function cleanStrength(value) {
  */
 export function cleanFraction(value) {
   return rounded(Math.min(1, Math.max(0, value)));
-}
-
-/** @param {number} value */
-function rounded(value) {
-  const factor = 10 ** DECIMALS;
-  return Math.round(value * factor) / factor + 0; // + 0 turns -0 into 0
-}
-
-/**
- * A number as it was typed, or null: a comma counts as a point.
- *
- * @param {string} typed
- */
-export function readNumber(typed) {
-  const plain = typed.trim().replace(",", ".").replace("−", "-");
-  const value = Number(plain);
-  return plain === "" || !Number.isFinite(value) ? null : value;
-}
-
-/** @param {number} value at least two decimals, more only where there are more */
-export function showNumber(value) {
-  const exact = String(rounded(value));
-  const fixed = value.toFixed(2);
-  return exact.length > fixed.length ? exact : fixed;
 }
 
 export class Rows {
@@ -179,7 +158,9 @@ export class Rows {
     sent.forEach((copy, place) => {
       const row = this.find(copy.id);
       if (!row) return;
-      row.text = written[place].text;
+      const { text, bars, problem } = written[place];
+      if (!problem) Object.assign(row, { text, bars });
+      row.problem = problem;
       row.stale = !sameFields(row, copy);
     });
   }
