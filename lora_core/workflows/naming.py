@@ -11,7 +11,7 @@ from ..stack import Entry, Stack
 from .graph import Graph, Mode, Node, WireSource
 from .hooks import window_of
 from .node_kinds import Kind, is_unknown_lora_node, kinds
-from .opening import open_workflow
+from .opening import is_editor_workflow, open_workflow
 from .readers import tags_of
 from .values import Said, entry
 
@@ -47,7 +47,7 @@ class _Level:
 
 def rows_of(workflow: Any) -> Named:
     """The LoRAs of a workflow in either format. Raises BadWorkflow for what is neither."""
-    graphs = open_workflow(workflow)
+    graphs = open_workflow(_numbered(workflow))
     alive = _alive(graphs)
     rows: list[Entry] = []
     remarks: list[str] = []
@@ -58,6 +58,17 @@ def rows_of(workflow: Any) -> Named:
         rows += _rows_of_level(level)
         remarks += level.remarks
     return Named(Stack(tuple(rows)), tuple(remarks))
+
+
+def _numbered(workflow: Any) -> Any:
+    """The workflow with a number for nodes that have none, as some tools leave them."""
+    if not is_editor_workflow(workflow):
+        return workflow
+    nodes = [
+        {"id": f"({place})", **node} if isinstance(node, dict) else node
+        for place, node in enumerate(workflow["nodes"], start=1)
+    ]
+    return {**workflow, "nodes": nodes}
 
 
 def _alive(graphs: list[Graph]) -> Mapping[str, bool]:

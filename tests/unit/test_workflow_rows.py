@@ -302,3 +302,8 @@ def test_every_kind_says_what_it_is_for() -> None:
     for type, kind in kinds().items():
         assert kind.role in roles, type
         assert bool(kind.stays) >= (kind.role == "hook"), type
+
+
+def test_a_node_without_a_number_is_read_all_the_same() -> None:
+    workflow = {"nodes": [{"type": "LoraRackStack", "widgets_values": ["<lora:a:2>"]}]}
+    assert _lines(rows_of(workflow)) == ["<lora:a:2>"]
