@@ -74,10 +74,6 @@ class Index:
         """
         self._refresh(paths, at_most, progress)
 
-    def facts(self, path: Path) -> FileFacts:
-        """All facts of one file, as it is now. One that is no LoRA has facts too: its problem."""
-        return self.facts_of([path]).get(path) or read_facts(path)
-
     def facts_of(self, paths: Sequence[Path], progress: Progress | None = None) -> Mapping[Path, FileFacts]:
         """Facts of the files that exist."""
         existing = self._refresh(paths, None, progress)

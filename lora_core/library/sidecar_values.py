@@ -14,7 +14,6 @@ _CIVITAI = "https://civitai.com/models/"
 _MOST_ID = 2**53  # what a program in JavaScript can have written
 _KIB_TOLERANCE = 1  # Civitai rounds sizeKB
 _KINDS = {"SHA256": "sha256", "AutoV1": "autov1", "AutoV2": "autov2", "AutoV3": "tensors"}
-_RANGE = re.compile(r"\s*([+-]?[\d.]+)\s*(?:-|–|~|,|to|\.\.)\s*([+-]?[\d.]+)\s*")
 
 
 @dataclass(frozen=True)
@@ -84,17 +83,6 @@ def number(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
-
-
-def pair(value: Any) -> tuple[float, float] | None:
-    """Two numbers in ascending order: "0.5-1.2", "-2 to 2", [0.5, 1.2]."""
-    if isinstance(value, str) and (found := _RANGE.fullmatch(value)):
-        value = list(found.groups())
-    numbers = [number(item) for item in items(value)]
-    if len(numbers) == 2 and numbers[0] is not None and numbers[1] is not None:
-        low, high = sorted((numbers[0], numbers[1]))
-        return low, high
-    return None
 
 
 def split_words(value: Any) -> list[str]:

@@ -7,7 +7,6 @@ Every tool has its own file: A1111 `name.json`, LoRA Manager `name.metadata.json
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +23,10 @@ from .sidecar_values import (
     mapping,
     model_of,
     number,
-    pair,
     split_words,
     text_of,
 )
 
-_FREQUENT = 20
 _MOST_LETTERS = 200_000  # about one LoRA, which every page of a list may hold; the longest notes have 20,000
 _MOST_PROBLEMS = 8
 
@@ -55,22 +52,19 @@ _PREVIEWS = (
 class About:
     """All that is said about a LoRA; empty or None where nobody said it.
 
-    `base_model` is as written ("SDXL 1.0"); `hashes` are claims by kind (hashes.py); `frequent_tags` are
-    those its training pictures had most, which it need not answer to; `problems` name the damaged sidecars.
+    `base_model` is as written ("SDXL 1.0"); `hashes` are claims by kind (hashes.py); `problems` name the
+    damaged sidecars.
     """
 
     trigger_words: tuple[str, ...] = ()
-    negative_words: tuple[str, ...] = ()
     strength: float | None = None
     strength_clip: float | None = None
-    strength_range: tuple[float, float] | None = None
     base_model: str = ""
     page: str = ""
     title: str = ""
     notes: str = ""
     preview: str = ""  # a file name in the same folder
     hashes: Mapping[str, str] = field(default_factory=dict)
-    frequent_tags: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -135,18 +129,15 @@ class _Beside:
         tips = self._usage_tips()
         found = About(
             trigger_words=self.trigger_words(),
-            negative_words=tuple(split_words(self._a1111.get("negative text"))),
             # A1111 writes 0 for "not set".
             strength=number(self._a1111.get("preferred weight")) or number(tips.get("strength")),
             strength_clip=_first(number(tips.get(key)) for key in ("clip_strength", "clipStrength")),
-            strength_range=_range(tips),
             base_model=self._base_model(models),
             page=_first_text(model.page for model in models),
             title=self._title(models),
             notes=self._notes(),
             preview=preview,
             hashes=self._hashes(models),
-            frequent_tags=_frequent_tags(self._metadata),
             problems=tuple(self._problems),
         )
         letters = sum(map(len, _texts_of(found)))
@@ -277,27 +268,6 @@ def _texts_of(about: About) -> Iterator[str]:
     for value in vars(about).values():
         yield from (value,) if isinstance(value, str) else ()
         yield from (part for part in value if isinstance(part, str)) if isinstance(value, tuple) else ()
-
-
-def _range(tips: Mapping[str, Any]) -> tuple[float, float] | None:
-    low, high = number(tips.get("strength_min")), number(tips.get("strength_max"))
-    if low is not None and high is not None and low <= high:
-        return low, high
-    return pair(tips.get("strength_range"))
-
-
-def _frequent_tags(metadata: Mapping[str, str]) -> tuple[str, ...]:
-    """From kohya's {folder of training pictures: {tag: how often}}."""
-    try:
-        folders = mapping(read_json(metadata.get("ss_tag_frequency", "{}")))
-    except BadJson:
-        return ()
-    counts = Counter[str]()
-    for tags in folders.values():
-        for tag, count in mapping(tags).items():
-            if isinstance(count, int) and tag.strip():
-                counts[tag.strip()] += count
-    return tuple(tag for tag, _ in counts.most_common(_FREQUENT))
 
 
 def _first(values: Iterator[float | None]) -> float | None:

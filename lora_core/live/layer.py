@@ -43,10 +43,6 @@ class LiveLayer:
         if self._site is not None:
             self._terms = (device, dtype, make_terms(self._site, self.parts, device, dtype))
 
-    def drop(self) -> None:
-        """Give the device's memory back."""
-        self._terms = None
-
     def add(self, out: Tensor, x: Tensor, strengths: Strengths) -> Tensor:
         """Add an additive layer's changes to the module's output, in place."""
         if self._terms is None or self._terms[:2] != (out.device, out.dtype):

@@ -152,10 +152,6 @@ class EditorGraph(Graph):
         del self._nodes[node]
         self._store()
 
-    def type_of(self, source: WireSource) -> str | None:
-        outputs = (self._nodes.get(source.node) or {}).get("outputs") or []
-        return str(outputs[source.slot].get("type")) if source.slot < len(outputs) else None
-
     def _link_at(self, socket: Json | None) -> Json | None:
         number = socket.get("link") if socket else None
         return None if number is None else self._links.get(number)

@@ -106,7 +106,3 @@ class Graph(ABC):
     @abstractmethod
     def remove(self, node: str) -> None:
         """Take a node out, with its wires."""
-
-    @abstractmethod
-    def type_of(self, source: WireSource) -> str | None:
-        """The type an output carries, where the format says."""

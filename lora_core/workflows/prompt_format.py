@@ -56,9 +56,6 @@ class PromptGraph(Graph):
     def remove(self, node: str) -> None:
         del self._prompt[node]
 
-    def type_of(self, source: WireSource) -> str | None:
-        return None
-
     def _inputs(self, node: str) -> dict[str, Any]:
         inputs: dict[str, Any] = self._prompt[node]["inputs"] if node in self._prompt else {}
         return inputs

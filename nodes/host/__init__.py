@@ -8,7 +8,6 @@ from .inspecting import Inspected, inspect_lora
 from .library import (
     check,
     check_all,
-    facts,
     facts_of,
     fingerprint,
     listed_paths,
@@ -35,7 +34,6 @@ __all__ = [
     "check_all",
     "embedding_names",
     "encode_sweep",
-    "facts",
     "facts_of",
     "find_slider",
     "fingerprint",

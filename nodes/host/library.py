@@ -132,16 +132,6 @@ def fingerprint(references: Sequence[Reference]) -> str:
     return " ".join(_fingerprint(*part) for part in dict.fromkeys(map(_parts, references)))
 
 
-def facts(references: Sequence[Reference]) -> Mapping[str, FileFacts]:
-    """What is known of LoRAs, by the host's spelling of their names. Raises UnresolvedLora.
-
-    Reads the headers of those that are new, which takes a while for thousands.
-    """
-    names = {resolve_name(reference): None for reference in references}
-    paths = _library().paths(names)
-    return {paths[path]: found for path, found in INDEX.facts_of([*paths]).items()}
-
-
 def _fingerprint(name: str, hash: str) -> str:
     # No bar: the host asks before the node runs.
     if hash:

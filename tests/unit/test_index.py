@@ -54,7 +54,7 @@ def test_the_facts_of_a_file(tmp_path: Path) -> None:
         ss_base_model_version="sd_v1",
     )
     path.with_suffix(".json").write_text(json.dumps({"activation text": "ink"}), encoding="utf-8")
-    facts = Index(None).facts(path)
+    facts = Index(None).facts_of([path])[path]
     assert (facts.kinds, facts.rank, facts.layers, facts.alias) == (("LoRA",), 2, 1, "Ink")
     assert facts.family.names == ("Stable Diffusion 1",)
     assert facts.about.trigger_words == ("ink",)
@@ -97,14 +97,14 @@ def test_a_changed_file_is_read_again_and_no_other(loras: list[Path], database: 
 def test_a_changed_sidecar_is_read_again(loras: list[Path], database: Path, change: str) -> None:
     path = loras[0] if change == "new" else loras[1]
     index = Index(database)
-    before = index.facts(path).about.trigger_words
+    before = index.facts_of([path])[path].about.trigger_words
     sidecar = path.with_suffix(".json")
     if change == "gone":
         sidecar.unlink()
     else:
         sidecar.write_text(json.dumps({"activation text": "fresh"}), encoding="utf-8")
         _touch(sidecar)
-    after = index.facts(path).about.trigger_words
+    after = index.facts_of([path])[path].about.trigger_words
     assert (before, after) == {
         "new": ((), ("fresh",)),
         "edited": (("word 1",), ("fresh",)),
@@ -144,14 +144,14 @@ def test_what_is_gone_has_no_facts(loras: list[Path], database: Path) -> None:
     index.refresh(loras)
     loras[3].unlink()
     assert loras[3] not in index.facts_of(loras)
-    assert f"{loras[3]}: cannot be read" in index.facts(loras[3]).problem
+    assert f"{loras[3]}: cannot be read" in read_facts(loras[3]).problem
     assert index.matching(f"{19:064x}", loras) == []
 
 
 def test_a_file_that_is_no_lora_has_its_problem_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.write_bytes(b"not a safetensors file")
-    facts = Index(None).facts(path)
+    facts = Index(None).facts_of([path])[path]
     assert str(path) in facts.problem
     assert facts == FileFacts(problem=facts.problem)
 

@@ -9,11 +9,11 @@ import torch
 
 from lora_core.adapters.low_rank import LowRank
 from lora_core.applying.matching import match
-from lora_core.applying.verdict import Verdict, absent, report
+from lora_core.applying.verdict import Verdict, report
 from lora_core.blocks import blocks_of_model, read_block_weights
 from lora_core.blocks.listing import ranges
 from lora_core.cache import CacheUse
-from lora_core.errors import MissingLora, OtherFamily, ShapeMismatch
+from lora_core.errors import OtherFamily, ShapeMismatch
 from lora_core.key_maps.file_family import FileFamily
 from lora_core.key_maps.key_map import KeyMap, Target
 from lora_core.reading.files import Stamp
@@ -156,9 +156,3 @@ def test_the_verdict_is_had_as_plain_values() -> None:
     assert found["blocks"] == ["IN04"]
     assert found["made_for"] == ["Stable Diffusion 1"]
     assert found["model_family"] == "Stable Diffusion 1"
-
-
-def test_a_file_that_is_not_there_is_a_row_too() -> None:
-    row = absent(Entry("ink"), MissingLora("ink", ["pink"]))
-    assert (row["name"], row["state"]) == ("ink", "missing")
-    assert "pink" in row["reason"]
