@@ -12,6 +12,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `library`: which file does a name or a hash mean?
 - `fetching`: how does a file that is not here come here?
 - `applying`: how do several LoRAs become one patch a weight, and what became of each?
+- `baking`: how is a stack written into a checkpoint?
 - `saving`: how does a stack leave as one ordinary LoRA file?
 - `live`: how do they act while the model samples, with no weight written?
 - `axes`, `measures`: which strengths does a sweep show, and what do its pictures measure?
@@ -36,6 +37,7 @@ LAYERS = (
     "library",
     "fetching",
     "applying",
+    "baking",
     "saving",
     "live",
     "axes",

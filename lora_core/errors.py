@@ -1,9 +1,10 @@
 """Every error this package raises on purpose, in one tree.
 
     RackError
-    ├── FileError              a LoRA file that cannot be used: names the file, the key, the way out
+    ├── FileError              a file that cannot be used: names the file, the key, the way out
     │   ├── BrokenFile         not readable as what it claims to be (truncated, bad header, bad tensor)
-    │   └── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
+    │   ├── NotALora           readable, but not a LoRA (a checkpoint, an embedding, a pickle, nothing inside)
+    │   └── NotAModel          readable, but without the model or text encoder that was asked for
     ├── BadJson                a text from outside that is no JSON, or is beyond what is read of one
     ├── BadPicture             what is given as a picture is none, or is larger than any that is decoded
     ├── BadText                line, column, what was found and what was expected
@@ -55,7 +56,7 @@ class RackError(Exception):
 
 
 class FileError(RackError):
-    """A LoRA file that cannot be used."""
+    """A file that cannot be used."""
 
     def __init__(self, path: Path | str, problem: str, remedy: str, key: str | None = None) -> None:
         self.path = Path(path)
@@ -77,6 +78,10 @@ class BrokenFile(FileError):
 
 class NotALora(FileError):
     """The file is sound but holds no LoRA."""
+
+
+class NotAModel(FileError):
+    """The file is sound but holds no model, or no text encoder, where one was named."""
 
 
 class BadJson(RackError):

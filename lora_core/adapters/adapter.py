@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor
 
 from .change import Reorder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Adapter(Protocol):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-Reorder = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Reorder = Callable[["Tensor"], "Tensor"]
 """What some targets do to a weight change before it is added: swapping halves of the rows, in the host's key
 maps (comfy/utils.py `swap_scale_shift`). It is its own inverse."""
 

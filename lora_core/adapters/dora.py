@@ -8,10 +8,9 @@ scales ΔW by the strength and always multiplies by m / ‖V‖ (tuners/lora/dor
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from .change import Reorder, columns, rows
 from .glora import GLoRA
@@ -20,6 +19,9 @@ from .lokr import LoKr
 from .low_rank import LowRank
 from .oft import BOFT, OFT
 from .roles import BadTensors, Roles
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Inner = LowRank | LoHa | LoKr | GLoRA | OFT | BOFT
 

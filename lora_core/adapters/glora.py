@@ -5,15 +5,16 @@ Older LyCORIS files store every factor transposed in its role: a1 and a2 changed
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from .change import Reorder, add_product, to_weight
 from .roles import Roles, has_all, matrix_shape, read_scale, require, times_core, used
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROLES = ("glora_a1", "glora_a2", "glora_b1", "glora_b2")
 
@@ -83,8 +84,7 @@ def from_roles(tensors: Roles) -> tuple[GLoRA, set[str]] | None:
     if "glora_bm" in tensors:
         core, down = tensors["glora_bm"], b2
         require(core.ndim >= 3 and core.shape[:2] == (b1.shape[1], down.shape[0]), tensors, "glora_bm")
-        product = times_core(core, down, "glora_bm")
-        b2 = product.reshape(product.shape[0], math.prod(product.shape[1:]))
+        b2 = times_core(core, down, "glora_bm").flatten(1)
         roles.add("glora_bm")
     return GLoRA(a1, a2, b1, b2, scale), roles
 

@@ -6,13 +6,15 @@ PEFT stores 1 + w as `ia3_l`, (out, 1) or (1, in), and turns the bias with the o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from .change import Reorder, columns, rows
 from .roles import Roles, has_all, read_number, require, used
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,12 +7,15 @@ of the weight, and one whose rows know nothing of each other gives what it would
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from .adapter import Adapter
 from .change import Reorder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

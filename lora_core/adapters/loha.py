@@ -6,15 +6,16 @@ b (rank, in) (LyCORIS functional/loha.py); with the core multiplied into b it is
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from .change import Reorder, add_change, to_weight
 from .roles import Roles, has_all, matrix_shape, read_scale, require, times_core, used
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PLAIN = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
 _CORES = ("hada_t1", "hada_t2")
@@ -80,5 +81,4 @@ def _tucker_half(tensors: Roles, number: str) -> tuple[Tensor, Tensor]:
     core, a, b = (tensors[name] for name in names)
     fits = core.ndim >= 3 and a.ndim == b.ndim == 2
     require(fits and core.shape[:2] == (a.shape[0], b.shape[0]), tensors, *names)
-    product = times_core(core, b, names[0])
-    return a.T.contiguous(), product.reshape(product.shape[0], math.prod(product.shape[1:]))
+    return a.T.contiguous(), times_core(core, b, names[0]).flatten(1)

@@ -7,12 +7,10 @@ is: LyCORIS writes no meaningful alpha then.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from .change import Reorder, add_change, blockwise
 from .roles import (
@@ -26,6 +24,9 @@ from .roles import (
     times_core,
     used,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROLES = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2")
 
@@ -117,5 +118,4 @@ def _core_half(tensors: Roles) -> tuple[Tensor, Tensor]:
     core, a, b = (tensors[name] for name in names)
     fits = core.ndim >= 3 and a.ndim == b.ndim == 2
     require(fits and core.shape[:2] == (a.shape[0], b.shape[0]), tensors, *names)
-    product = times_core(core, b, names[0])
-    return a.T.contiguous(), product.reshape(product.shape[0], math.prod(product.shape[1:]))
+    return a.T.contiguous(), times_core(core, b, names[0]).flatten(1)

@@ -8,13 +8,15 @@ here but a bound on ‖Q‖, kept by the trainers as bound / out (sd-scripts net
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from .change import Reorder
 from .roles import Roles, read_number, require, used
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

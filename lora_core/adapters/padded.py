@@ -6,14 +6,16 @@ BFL's control LoRAs do it to take more channels in (comfy/weight_adapter/lora.py
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import Tensor
 
 from .change import Reorder
 from .low_rank import LowRank
 from .roles import MOST_AXES, BadTensors, Roles, matrix_shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_DIMENSIONS = MOST_AXES
 

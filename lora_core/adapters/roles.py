@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-Roles = Mapping[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Roles = Mapping[str, "Tensor"]
 
 # Role → how many dimensions its tensor has at least; what is not here has one. Those of SCALES may have none.
 LEAST_AXES: Mapping[str, int] = {
@@ -63,7 +66,8 @@ def times_core(core: Tensor, factor: Tensor, role: str) -> Tensor:
     size = core.shape[0] * factor.shape[1] * math.prod(core.shape[2:])
     if size > _MOST_PRODUCT:
         raise BadTensors(role, f"makes a factor of {size} numbers, at most {_MOST_PRODUCT} are made")
-    return torch.einsum("mn...,ni->mi...", core.float(), factor.float())
+    product = factor.float().T @ core.float().flatten(2)
+    return product.reshape(core.shape[0], factor.shape[1], *core.shape[2:])
 
 
 def read_number(tensors: Roles, role: str) -> float:

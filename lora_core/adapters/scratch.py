@@ -9,9 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from math import prod
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class _Buffers(threading.local):

@@ -5,31 +5,30 @@
 fitted and what did not.
 """
 
-from .baking import Bake, bake, baked, plan_bake, scale_keys
+from .from_headers import FileVerdict, ModelNames, judge_file
 from .matching import Foreign, Match, match
-from .model_blocks import blocks_in, require_blocks
+from .model_blocks import blocks_in, require_blocks, weights_in
 from .modes import MODES, Way, choose_ways
 from .patch import ForeignStep, Step, fuse, in_parts
 from .verdict import Verdict, report
 
 __all__ = [
     "MODES",
-    "Bake",
+    "FileVerdict",
     "Foreign",
     "ForeignStep",
     "Match",
+    "ModelNames",
     "Step",
     "Verdict",
     "Way",
-    "bake",
-    "baked",
     "blocks_in",
     "choose_ways",
     "fuse",
     "in_parts",
+    "judge_file",
     "match",
-    "plan_bake",
     "report",
     "require_blocks",
-    "scale_keys",
+    "weights_in",
 ]

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-from torch import Tensor
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 from ..adapters import Adapter, Padded
 from ..blocks import ModelBlocks
 from ..errors import ShapeMismatch
 from ..key_maps import KeyMap, Target
 from ..reading import Lora
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Foreign:
     keys: frozenset[str]  # of the file
 
 
-Adopt = Callable[[Mapping[str, Tensor], KeyMap], Mapping[Target, Foreign]]
+Adopt = Callable[[Mapping[str, "Tensor"], KeyMap], Mapping[Target, Foreign]]
 """How a host makes patches of tensors we have no formula for."""
 
 
@@ -65,6 +67,18 @@ class Match:
             if any(adapter.needs_weight for adapter in self.lora.layers[name])
         }
         return frozenset(dependent | {target.key for target in self.foreign})
+
+    @cached_property
+    def applied_twice(self) -> frozenset[str]:
+        """The model keys of which several layers change one part, such as q and the qkv around it."""
+        slices: dict[str, list[Target]] = {}
+        for target in self.layers.values():
+            slices.setdefault(target.key, []).append(target)
+        return frozenset(
+            key
+            for key, found in slices.items()
+            if any(one.overlaps(other) for one, other in combinations(found, 2))
+        )
 
     def require_fit(self) -> None:
         """Raises ShapeMismatch when a layer has another shape than the model's."""

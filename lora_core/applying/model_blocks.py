@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ..blocks import ModelBlocks, blocks_of_model
+from ..blocks import BlockWeights, ModelBlocks, Weight, blocks_of_model
 from ..errors import BadBlockText
 from ..key_maps import KeyMap
 from ..stack import Entry
@@ -20,6 +20,11 @@ def blocks_in(key_map: KeyMap) -> ModelBlocks:
         shapes = {**key_map.packed, **key_map.shapes}
         known = _FAMILIES[key_map] = blocks_of_model(shapes)
     return known
+
+
+def weights_in(blocks: BlockWeights, key_map: KeyMap) -> Mapping[str, Weight] | None:
+    """Block weights by the keys of the model a key map is of; None where all of them are 1."""
+    return None if blocks.is_neutral else blocks.by_key(blocks_in(key_map))
 
 
 def require_blocks(entries: Iterable[Entry], key_map: KeyMap) -> None:

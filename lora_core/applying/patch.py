@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from ..adapters import Adapter, InParts, LowRank, LowRankRun, Padded, join
 from ..blocks import Apart, Weight, within
 from ..errors import RackError
 from ..key_maps import Target
 from .matching import Foreign, Match
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

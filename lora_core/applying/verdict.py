@@ -297,16 +297,6 @@ def idle(entry: Entry) -> str:
     return f"{entry.name}: {'at 0' if entry.enabled else 'off'}"
 
 
-def absent(entry: Entry, problem: Exception) -> dict[str, Any]:
-    """As `Verdict.as_json`, for an entry whose file is missing or cannot be used."""
-    return {
-        "name": entry.name,
-        "state": "missing",
-        "reason": str(problem),
-        "text": f"{entry.name}: {problem}",
-    }
-
-
 def report(verdicts: Sequence[Verdict], cache: CacheUse, entries: Sequence[Entry] = ()) -> str:
     """The verdicts of a whole stack, the entries that did nothing, and what the cache holds."""
     lines = [verdict.describe() for verdict in verdicts] or ["nothing to apply: every entry is off or at 0"]

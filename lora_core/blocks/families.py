@@ -101,7 +101,7 @@ class ModelBlocks:
 
     def blocks(self, keys: Iterable[str]) -> tuple[str, ...]:
         """The ids of the blocks that `keys` are in, in the model's order."""
-        ids = {self.place(key).block for key in keys}
+        ids = {self._block(key) for key in keys}
         return tuple(sorted(ids, key=lambda id: self.rank(_id(id)) or (len(self.rules),)))
 
     def rank(self, block: BlockId) -> tuple[int, ...] | None:
@@ -119,15 +119,18 @@ class ModelBlocks:
         kind, level = _split(block)
         return (self._ranks[kind], level, number) if kind in self._ranks else None
 
-    def _find(self, key: str) -> Place:
+    def _block(self, key: str) -> str:
         if not key.startswith(self.prefix):
-            return Place(OTHER, self.elements.of(bare(key)))
+            return OTHER
         path = key[len(self.prefix) :]
-        block = next((found for rule in self.rules if (found := rule.find(path))), OTHER)
+        return next((found for rule in self.rules if (found := rule.find(path))), OTHER)
+
+    def _find(self, key: str) -> Place:
+        path = key.removeprefix(self.prefix)
         element = self.elements.of(bare(path))
         if self.is_text_encoder:
             element = f"{path.partition('.')[0]}.{element}"
-        return Place(block, element)
+        return Place(self._block(key), element)
 
 
 def blocks_of_model(shapes: Mapping[str, tuple[int, ...]]) -> ModelBlocks:
@@ -146,7 +149,7 @@ def blocks_of_model(shapes: Mapping[str, tuple[int, ...]]) -> ModelBlocks:
         family = ModelBlocks("text_encoder", "text encoder", rules, is_text_encoder=True)
     else:
         family = ModelBlocks("generic", "unknown model", _generic_rules(inside), prefix=prefix)
-    return replace(family, present=family.blocks(shapes), shapes=shapes, _places=family._places)
+    return replace(family, present=family.blocks(shapes), shapes=shapes)
 
 
 def blocks_without_model(known: Family | None, keys: Iterable[str]) -> ModelBlocks:
@@ -158,7 +161,7 @@ def blocks_without_model(known: Family | None, keys: Iterable[str]) -> ModelBloc
 
 def bare(path: str) -> str:
     """A key without its last part, which only says that it is a weight or a bias."""
-    return re.sub(r"\.(?:weight|bias)$", "", path)
+    return path.removesuffix(".weight") if path.endswith(".weight") else path.removesuffix(".bias")
 
 
 def _of_record(known: Family, prefix: str) -> ModelBlocks:

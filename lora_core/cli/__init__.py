@@ -1,4 +1,4 @@
-"""The command line: inspect, keys, merge, save, resize, diff, convert, get.
+"""The command line: inspect, keys, verdict, merge, save, resize, diff, convert, get.
 
 Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 success; 1 the
 files differ, a LoRA does not belong on the model, or part of a workflow stays as it is; 2 wrong use, or a
@@ -8,6 +8,7 @@ file that cannot be used.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -15,12 +16,24 @@ from io import TextIOWrapper
 
 from ..errors import FitError, RackError
 from ..version import VERSION
-from . import convert, diff, get, inspect, keys, merge, save
 from .output import print_error
 
 __all__ = ["main"]
 
-COMMANDS = (inspect, keys, merge, save, diff, convert, get)
+# Command → the module here that adds it. Only that of the command asked for is imported.
+COMMANDS = {
+    "inspect": "inspect",
+    "keys": "keys",
+    "verdict": "verdict",
+    "merge": "merge",
+    "bake": "merge",
+    "save": "save",
+    "resize": "save",
+    "diff": "diff",
+    "convert": "convert",
+    "get": "get",
+}
+
 _EPILOG = (
     "Exit codes: 0 success; 1 files differ, a LoRA does not fit, or a part of a workflow stays; "
     "2 wrong use or an unusable file."
@@ -36,9 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"LoRA Rack {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_to(commands)
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    asked = [COMMANDS[name] for name in given[:1] if name in COMMANDS]
+    for module in asked or dict.fromkeys(COMMANDS.values()):
+        importlib.import_module(f".{module}", __name__).add_to(commands)
+    options = parser.parse_args(given)
     if isinstance(sys.stdout, TextIOWrapper):
         # Names in a file may have letters the terminal has not; stderr writes those so by itself.
         sys.stdout.reconfigure(errors="backslashreplace")

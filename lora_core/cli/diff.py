@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..errors import NotALora, RackError
 from ..reading import PartialLora, read_header
 from ..reports import LayerDifference, compare_loras, compare_loras_on, compare_tensors, summary
-from .output import add_json_option, dtype_name, print_json, shape_text, table
+from .output import add_json_option, print_json, shape_text, table
 
 _ROUNDING = 1e-5  # of products summed in another order, in float32
 _DESCRIPTION = (
@@ -88,7 +88,7 @@ def _within(difference: LayerDifference, tolerance: float) -> bool:
 
 def _cells(difference: LayerDifference) -> tuple[str, ...]:
     forms = [
-        "–" if shape is None else shape_text(shape) + (f" {dtype_name(dtype)}" if dtype is not None else "")
+        "–" if shape is None else shape_text(shape) + (f" {dtype}" if dtype is not None else "")
         for shape, dtype in zip(difference.shapes, difference.dtypes, strict=True)
     ]
     numbers = ["" if n is None else f"{n:.3g}" for n in (difference.largest, difference.mean)]
@@ -99,7 +99,7 @@ def _json(difference: LayerDifference) -> dict[str, Any]:
     return {
         "name": difference.name,
         "shapes": [list(shape) if shape is not None else None for shape in difference.shapes],
-        "dtypes": [dtype_name(dtype) if dtype is not None else None for dtype in difference.dtypes],
+        "dtypes": [str(dtype) if dtype is not None else None for dtype in difference.dtypes],
         "largest": _finite(difference.largest),
         "mean": _finite(difference.mean),
     }

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..applying import baked
+from ..baking import baked
 from ..errors import FileError
 from ..key_maps import Checkpoint, family_of_file, is_text_encoder, read_layout
 from ..library import trigger_words
 from ..reading import Header, Lora, PartialLora, Stamp, is_pickle, known_hashes, read_header
-from .output import add_json_option, dtype_name, print_error, print_json, size_text, table
+from .output import add_json_option, print_error, print_json, size_text, table
 
 # Metadata worth a line: kohya's ss_* and modelspec's, see their README and "sai_model_spec".
 _TOLD = (
@@ -84,7 +84,7 @@ def _facts(path: Path, with_hashes: bool) -> dict[str, Any]:
 def _checkpoint_facts(header: Header, layout: Checkpoint) -> dict[str, Any]:
     sizes = Counter[str]()
     for info in header.tensors.values():
-        sizes[dtype_name(info.dtype)] += info.stop - info.start
+        sizes[info.dtype.name] += info.stop - info.start
     return {
         "kind": "checkpoint",
         "family": layout.description,
@@ -138,7 +138,7 @@ def _ranks(lora: Lora) -> dict[str, int]:
 def _dtypes(partial: PartialLora) -> dict[str, int]:
     if partial.header is None:
         return {}
-    return dict(Counter(dtype_name(info.dtype) for info in partial.header.tensors.values()).most_common())
+    return dict(Counter(info.dtype.name for info in partial.header.tensors.values()).most_common())
 
 
 def _text(facts: Mapping[str, Any]) -> str:

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from ..reading import Stamp, is_pickle, read_file, read_header, split_key
-from .output import add_json_option, dtype_name, print_json, shape_text, table
+from ..reading import Dtype, Stamp, dtype_of, is_pickle, read_file, read_header, split_key
+from .output import add_json_option, print_json, shape_text, table
 
 
 def add_to(commands: Any) -> None:
@@ -27,7 +25,7 @@ def add_to(commands: Any) -> None:
 
 
 class _Tensor(NamedTuple):
-    dtype: torch.dtype
+    dtype: Dtype
     shape: tuple[int, ...]
 
 
@@ -45,9 +43,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _tensors(path: Path) -> Mapping[str, _Tensor]:
     if is_pickle(Stamp.of(path).path):
-        return {
-            key: _Tensor(value.dtype, tuple(value.shape)) for key, value in read_file(path).tensors.items()
-        }
+        tensors = read_file(path).tensors
+        return {key: _Tensor(dtype_of(tensor.dtype), tuple(tensor.shape)) for key, tensor in tensors.items()}
     return {key: _Tensor(info.dtype, info.shape) for key, info in read_header(path).tensors.items()}
 
 
@@ -56,7 +53,7 @@ def _rows(tensors: Mapping[str, _Tensor]) -> Iterator[dict[str, Any]]:
         named = split_key(key)
         yield {
             "key": key,
-            "dtype": dtype_name(tensor.dtype),
+            "dtype": tensor.dtype.name,
             "shape": list(tensor.shape),
             "layer": named.layer if named else None,
             "role": named.role if named else None,

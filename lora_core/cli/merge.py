@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from ..applying import Bake, bake, plan_bake
+from ..baking import Bake, bake, plan_bake
 from ..errors import RackError
 from ..reading import refuse_existing
 from .output import ProgressBar, add_json_option, print_json, size_text
 from .stacks import add_stack_options, read_stack
 
-_DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+_DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 _DESCRIPTION = (
     "Write a stack of LoRAs into a checkpoint. The checkpoint passes through memory a tensor at a time; the "
     "result appears whole or not at all."
@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
         raise RackError("the stack is empty, or every entry is off or at strength 0. Name a LoRA")
     planned = plan_bake(options.into, [row.entry for row in rows], [row.path for row in rows])
     with ProgressBar(options.progress, sys.stderr) as progress:
-        size = bake(planned, options.out, _DTYPES.get(options.dtype), options.force, progress)
+        dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None
+        size = bake(planned, options.out, dtype, options.force, progress)
     if options.json:
         print_json(_json(planned, options.out, size))
         return 0

@@ -10,15 +10,10 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-import torch
-
-from ..reading import DTYPES
-
 _WIDTH = 30
 _SIZE = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(KiB|MiB|GiB|kB|MB|GB)?", re.IGNORECASE)
 _UNITS = {"": 2**20, "kib": 2**10, "mib": 2**20, "gib": 2**30, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 _REDRAW_S = 0.1
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
@@ -41,11 +36,6 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
-
-
-def dtype_name(dtype: torch.dtype) -> str:
-    """As safetensors writes it."""
-    return _NAMES.get(dtype, str(dtype).removeprefix("torch."))
 
 
 def shape_text(shape: Sequence[int]) -> str:

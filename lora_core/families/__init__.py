@@ -8,7 +8,7 @@ fields, docs/adding-a-family.md an example.
 
 from .catalog import families, family, family_called, find_family, find_version, row_layouts, versions
 from .elements import Elements, FusedPart, elements_of, matches, words
-from .encoders import encoder_groups, encoder_rules
+from .encoders import as_usual, encoder_groups, encoder_rules, usual_encoders
 from .record import Family, NameTable, Preset, Shapes, VectorReading
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Preset",
     "Shapes",
     "VectorReading",
+    "as_usual",
     "elements_of",
     "encoder_groups",
     "encoder_rules",
@@ -29,6 +30,7 @@ __all__ = [
     "find_version",
     "matches",
     "row_layouts",
+    "usual_encoders",
     "versions",
     "words",
 ]

@@ -121,6 +121,7 @@ class Family:
     version: Version | None  # of `like`; None for a family with markers of its own
     markers: tuple[Marker, ...]
     called: tuple[str, ...]  # beginnings of what trainers and sites call it: lower case, letters and digits
+    encoders: tuple[tuple[str, ...], ...]  # sets of text encoders it is used with, the usual set first
     prefixes: tuple[str, ...]  # trainers' own for it; one that ends in '_' has a path joined by '_' after it
     folder: str  # of the model that trainers leave out of paths; empty: none
     tables: tuple[NameTable, ...]
@@ -159,6 +160,7 @@ def read_record(id: str, data: Mapping[str, Any], like: Family | None) -> Family
         version=Version(**data["version"]) if "version" in data else None,
         markers=tuple(_marker(marker) for marker in data.get("markers", ())),
         called=tuple(data.get("called", ())),
+        encoders=tuple(map(tuple, data["encoders"])) if "encoders" in data else like.encoders if like else (),
         prefixes=(*data.get("prefixes", ()), *(like.prefixes if like else ())),
         folder=data.get("folder") or (like.folder if like else ""),
         tables=own_tables + (like.tables if like else ()),

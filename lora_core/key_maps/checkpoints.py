@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ..families import Family, Shapes, find_family, find_version
 from . import names, text_encoders
 from .key_map import KeyMap
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,12 @@ class Checkpoint:
 
     def clip_map(self) -> KeyMap:
         """Layer names of the text encoders."""
-        shapes = self._shapes(self.clip)
+        shapes = self.clip_shapes()
         return KeyMap.of(text_encoders.text_encoder_names(shapes), shapes)
+
+    def clip_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The weights of the text encoders, by the host's keys."""
+        return self._shapes(self.clip)
 
     def _shapes(self, places: Mapping[str, StoredAt]) -> dict[str, tuple[int, ...]]:
         return {key: place.shape(self.shapes[place.key]) for key, place in places.items()}
@@ -97,7 +103,7 @@ def read_layout(shapes: Shapes) -> Checkpoint:
 
 # The diffusion model
 
-_PREFIXES = ("model.diffusion_model.", "model.model.", "net.")
+_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "model.model.", "net.")
 _OTHER_PREFIX = "model."  # AuraFlow and others
 _ENOUGH = 5  # host model_detection.py `unet_prefix_from_state_dict`: a prefix counts from six keys on
 _PARTS_OF_CHECKPOINTS = (

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from ..families import Elements, NameTable, Shapes
 from .key_map import Target
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def swap_halves(change: Tensor) -> Tensor:

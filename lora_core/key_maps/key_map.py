@@ -22,6 +22,15 @@ class Target:
     offset: tuple[int, int, int] | None = None
     function: Reorder | None = None
 
+    def overlaps(self, other: Target) -> bool:
+        """Whether the two have numbers of one weight in common."""
+        if self.key != other.key:
+            return False
+        if self.offset is None or other.offset is None or self.offset[0] != other.offset[0]:
+            return True
+        (_, start, length), (_, begin, count) = self.offset, other.offset
+        return start < begin + count and begin < start + length
+
     def part(self, place: tuple[int, int, int]) -> Target | None:
         """A slice of what this stands for, as a target; None where that is no slice of the weight."""
         if self.function is not None:

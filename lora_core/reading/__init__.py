@@ -4,7 +4,8 @@
 of `adapters/`, `partial` reads one layer at a time; `hashes` are what a file is known by elsewhere.
 """
 
-from .files import DTYPES, Header, Stamp, TensorInfo, is_pickle, read_file, read_header
+from .dtypes import Dtype, dtype_of
+from .files import Header, Stamp, TensorInfo, is_pickle, read_file, read_header
 from .finite import is_finite
 from .hashes import (
     SHORTEST,
@@ -20,11 +21,12 @@ from .hashes import (
 from .key_names import Grouped, group_keys, split_key
 from .lora import Lora, read_lora
 from .partial import PartialLora
+from .split_files import shards
 from .stream import Form, TensorReader, header_bytes, refuse_existing, replacing, total_size, write_tensor
 
 __all__ = [
-    "DTYPES",
     "SHORTEST",
+    "Dtype",
     "FileHashes",
     "Form",
     "Grouped",
@@ -36,6 +38,7 @@ __all__ = [
     "TensorReader",
     "claimed_hashes",
     "clean_hash",
+    "dtype_of",
     "group_keys",
     "header_bytes",
     "is_finite",
@@ -50,6 +53,7 @@ __all__ = [
     "refuse_existing",
     "replacing",
     "sha256",
+    "shards",
     "split_key",
     "total_size",
     "write_tensor",

@@ -13,48 +13,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import torch
-from torch import Tensor
 
 from ..errors import BadJson, BrokenFile, NotALora
 from ..untrusted import read_json, shown
+from .dtypes import DTYPES, Dtype
+from .outline import Outline
 from .peft_config import CONFIG_NAME
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_HEADER_BYTES = 100_000_000  # the safetensors library's own limit
 MAX_KEY = 1_000  # letters of a tensor's key; the longest known have 200
 _MOST_AXES = 64  # of a tensor in torch
-
-# Names of the safetensors format (its README, "Format").
-DTYPES: Mapping[str, torch.dtype] = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-    "C64": torch.complex64,
-    # Not in the oldest torch a host runs with.
-    **{
-        name: getattr(torch, attribute)
-        for name, attribute in (
-            ("U16", "uint16"),
-            ("U32", "uint32"),
-            ("U64", "uint64"),
-            ("F8_E4M3FNUZ", "float8_e4m3fnuz"),
-            ("F8_E5M2FNUZ", "float8_e5m2fnuz"),
-            ("F8_E8M0", "float8_e8m0fnu"),
-        )
-        if hasattr(torch, attribute)
-    },
-}
 
 # What torch's weights-only reader raises on damaged bytes.
 _UNREADABLE = (
@@ -106,7 +80,7 @@ class Stamp:
 class TensorInfo:
     """One tensor of a file; `start` and `stop` are byte offsets into the data section."""
 
-    dtype: torch.dtype
+    dtype: Dtype
     shape: tuple[int, ...]
     start: int
     stop: int
@@ -154,16 +128,21 @@ def read_header(path: Path | str) -> Header:
 
 @dataclass(frozen=True, eq=False)
 class TensorFile:
-    """A file read whole: its tensors on the CPU in their stored dtype."""
+    """A file read whole: its tensors on the CPU in their stored dtype, or the outlines of all."""
 
     stamp: Stamp
     metadata: Mapping[str, str]
     tensors: Mapping[str, Tensor]
 
     @property
+    def is_outline(self) -> bool:
+        """Whether no tensor has been read."""
+        return any(isinstance(tensor, Outline) for tensor in self.tensors.values())
+
+    @property
     def size(self) -> int:
         """Bytes the tensors hold in memory."""
-        return sum(t.numel() * t.element_size() for t in self.tensors.values())
+        return 0 if self.is_outline else sum(t.numel() * t.element_size() for t in self.tensors.values())
 
 
 def read_file(path: Path | str, pinned: bool = False) -> TensorFile:
@@ -222,14 +201,23 @@ def read_tensors(header: Header, pinned: bool = False) -> dict[str, Tensor]:
         read = read_into(file, buffer)
     if read != size or Stamp.of(path) != header.stamp:
         raise BrokenFile(path, "changed while it was being read", "Queue again once it is complete")
-    return {key: _view(buffer, info) for key, info in header.tensors.items()}
+    return {key: _view(buffer, info, torch_dtype(header, key)) for key, info in header.tensors.items()}
 
 
-def _view(buffer: Tensor, info: TensorInfo) -> Tensor:
+def torch_dtype(header: Header, key: str) -> torch.dtype:
+    """The dtype of a tensor to be read. Raises BrokenFile for one this torch has not."""
+    dtype = header.tensors[key].dtype
+    if not dtype.is_known:
+        problem = f"has the dtype {dtype}, which torch {torch.__version__} does not know"
+        raise BrokenFile(header.stamp.path, problem, "Update torch", key=key)
+    return dtype.torch
+
+
+def _view(buffer: Tensor, info: TensorInfo, dtype: torch.dtype) -> Tensor:
     flat = buffer[info.start : info.stop]
     if info.start % info.dtype.itemsize:
         flat = flat.clone()  # the format does not promise alignment, a typed view needs it
-    return flat.view(info.dtype).view(info.shape)
+    return flat.view(dtype).view(info.shape)
 
 
 def _header_bytes(stamp: Stamp) -> bytes:
@@ -275,7 +263,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if isinstance(loaded, dict) and "string_to_param" in loaded:
         raise NotALora(path, IS_EMBEDDING, MOVE_EMBEDDING)
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+    if not isinstance(loaded, dict) or not all(isinstance(v, torch.Tensor) for v in loaded.values()):
         raise NotALora(path, "is a pickled file that holds more than named tensors", _CONVERT)
     for key, tensor in loaded.items():
         if tensor.layout is not torch.strided or tensor.is_meta:
@@ -310,7 +298,7 @@ def _tensor_info(path: Path, key: str, entry: Any) -> TensorInfo:
     return TensorInfo(dtype, shape, start, stop)
 
 
-def _bytes_of(shape: tuple[int, ...], dtype: torch.dtype) -> int | None:
+def _bytes_of(shape: tuple[int, ...], dtype: Dtype) -> int | None:
     """What a tensor takes, or None where torch could not count its places."""
     places = dtype.itemsize
     for size in shape:

@@ -7,13 +7,20 @@ call a tensor would cost more than the looking.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+
+from .outline import Outline
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Whether every number of a floating-point tensor is finite. One without contents (meta) has none."""
+    """Whether every number of a floating-point tensor is finite. One without contents has none."""
+    if isinstance(tensor, Outline):
+        return tensor.is_finite()
     if not tensor.numel() or tensor.is_meta:
         return True
     wide = tensor.float() if tensor.dtype.itemsize < 2 else tensor

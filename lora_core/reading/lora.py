@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, cast
 
 import torch
-from torch import Tensor
 
 from .. import adapters as formulas
 from ..adapters import LEAST_AXES, MOST_AXES, Adapter, BadTensors
@@ -16,8 +16,12 @@ from ..errors import BrokenFile, NotALora
 from .files import IS_EMBEDDING, MOVE_EMBEDDING, Stamp, TensorFile
 from .finite import all_finite, is_finite
 from .key_names import group_keys
+from .outline import Outline
 from .peft_config import PeftConfig, config_for, read_configs
 from .whole_file_names import convert, original_key
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _TRAIN_AGAIN = "Train or save the LoRA again"
 _COUNTS = frozenset({"alpha", "scale", "reshape", "on_input"})  # roles that may be integers
@@ -77,7 +81,7 @@ class _Reading:
         try:
             _check_tensors(roles, self.is_finite)
             if scale is not None:
-                roles["scale"] = torch.tensor(scale, dtype=torch.float64)
+                roles["scale"] = cast("Tensor", Outline.of(scale))
             found = formulas.find(roles)
             self._take(name, found, next(iter(keys)))
         except BadTensors as error:
@@ -110,7 +114,8 @@ def read_lora(
     and NotALora when no key is one of a LoRA's. With `keep_foreign` a file of none but unknown keys is handed
     over instead, for a host that may know them; one that is plainly something else is refused all the same.
     """
-    reading = _Reading(file, convert(file.tensors), is_finite=all_finite(file.tensors.values()))
+    finite = not file.is_outline and all_finite(file.tensors.values())
+    reading = _Reading(file, convert(file.tensors), is_finite=finite)
     layers, embeddings, unknown = group_keys(reading.tensors)
     notes: list[str] = []
     if configs is None:
@@ -127,7 +132,7 @@ def read_lora(
     if not reading.layers:
         _refuse(file, embeddings, keep_foreign)
     notes += _notes(scales, reading.zero_alphas)
-    size = file.size + _bytes_beside(file.tensors.values(), reading.layers)
+    size = 0 if file.is_outline else file.size + _bytes_beside(file.tensors.values(), reading.layers)
     return Lora(file.stamp, file.metadata, reading.layers, reading.leftovers, size, embeddings, tuple(notes))
 
 
@@ -140,7 +145,7 @@ def _bytes_beside(stored: Iterable[Tensor], layers: Mapping[str, Sequence[Adapte
         for part in parts.pop():
             if isinstance(part, tuple):
                 parts.append(part)
-            elif isinstance(part, Tensor):
+            elif isinstance(part, torch.Tensor):
                 beside[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
     return sum(size for place, size in beside.items() if place not in known)
 
@@ -162,7 +167,7 @@ def _check_tensors(roles: Mapping[str, Tensor], known_finite: bool) -> None:
                 raise BadTensors(role, f"holds {tensor.dtype} where floating-point numbers belong")
         elif not known_finite and not is_finite(tensor):
             raise BadTensors(role, "holds NaN or infinity")
-        elif tensor.dtype is torch.float64 and not is_finite(tensor.float()):
+        elif tensor.element_size() > 4 and not is_finite(tensor.float()):
             raise BadTensors(role, "holds a number beyond float32, in which formulas are computed")
 
 

@@ -6,22 +6,28 @@ its weight's turn comes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..adapters import MAX_DIMENSIONS
-from .files import Header, Stamp, TensorFile, TensorInfo, is_pickle, read_file, read_header
+from ..errors import BrokenFile
+from .files import Header, Stamp, TensorFile, is_pickle, read_file, read_header, reading
 from .key_names import group_keys
 from .lora import Lora, find_configs, read_lora
+from .outline import Outline, numbers_in
+from .peft_config import PeftConfig
 from .stream import TensorReader
 from .whole_file_names import convert
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 class PartialLora:
-    """One LoRA file. `outline` is all of it, but its large tensors have no contents (they are on "meta")."""
+    """One LoRA file. `outline` is all of it with outlines for tensors: no torch is loaded."""
 
     def __init__(self, path: Path) -> None:
         self.header: Header | None = None
@@ -31,12 +37,25 @@ class PartialLora:
             self.header = read_header(path)
             whole = TensorFile(self.header.stamp, self.header.metadata, _outline(self.header))
         self.stamp, self.metadata = whole.stamp, whole.metadata
-        # Some formats only the whole file tells, so it is converted once; tensors stay what they are.
-        self._tensors = convert(whole.tensors)
-        self._stored = {id(tensor): key for key, tensor in whole.tensors.items()}
-        self._grouped = group_keys(self._tensors).layers
-        self._configs, _ = find_configs(whole, self._tensors, self._grouped)
+        self._whole = whole
         self.outline = read_lora(whole)
+
+    @cached_property
+    def _tensors(self) -> Mapping[str, Tensor]:
+        """Some formats only the whole file tells, so it is converted once; tensors stay what they are."""
+        return convert(self._whole.tensors)
+
+    @cached_property
+    def _stored(self) -> Mapping[int, str]:
+        return {id(tensor): key for key, tensor in self._whole.tensors.items()}
+
+    @cached_property
+    def _grouped(self) -> Mapping[str, list[dict[str, str]]]:
+        return group_keys(self._tensors).layers
+
+    @cached_property
+    def _configs(self) -> tuple[PeftConfig, ...]:
+        return find_configs(self._whole, self._tensors, self._grouped)[0]
 
     def layers(self, names: Iterable[str]) -> Lora:
         """The named layers of the outline with their contents. The layer of a bias brings its weight's."""
@@ -51,19 +70,24 @@ class PartialLora:
         return self._grouped.get(name) or self._grouped[name.removesuffix(".bias")]
 
     def _contents(self, tensor: Tensor, reader: TensorReader) -> Tensor:
-        return reader.read(self._stored[id(tensor)]) if tensor.is_meta else tensor
+        key = self._stored.get(id(tensor))
+        return tensor if key is None else reader.read(key)  # a conversion's own is all there
 
 
 def _outline(header: Header) -> Mapping[str, Tensor]:
-    with TensorReader(header) as reader:
-        return {
-            key: reader.read(key)
-            if _is_looked_at(info)
-            else torch.empty(info.shape, dtype=info.dtype, device="meta")
-            for key, info in header.tensors.items()
-        }
+    path = header.stamp.path
+    with reading(path), path.open("rb", buffering=0) as file:
+        # A formula asks an outline what it would ask a tensor.
+        return {key: cast("Tensor", _outlined(key, header, file)) for key in header.tensors}
 
 
-def _is_looked_at(info: TensorInfo) -> bool:
-    """Whether a formula may read the numbers while it is made: alphas, flags and shapes."""
-    return torch.Size(info.shape).numel() <= MAX_DIMENSIONS
+def _outlined(key: str, header: Header, file: BinaryIO) -> Outline:
+    """A tensor's outline, with its numbers where a formula may read them: alphas, flags and shapes."""
+    info = header.tensors[key]
+    if math.prod(info.shape) > MAX_DIMENSIONS:
+        return Outline(info.shape, info.dtype)
+    file.seek(header.data_offset + info.start)
+    data = file.read(info.stop - info.start)
+    if len(data) != info.stop - info.start:
+        raise BrokenFile(header.stamp.path, "changed while it was being read", "Run again", key=key)
+    return Outline(info.shape, info.dtype, numbers_in(data, info.dtype))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import struct
@@ -12,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import torch
-from torch import Tensor
 
 try:
     import fcntl
@@ -23,11 +23,14 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import BrokenFile, RackError
-from .files import DTYPES, Header, Stamp, read_into, reading
+from .dtypes import dtype_of
+from .files import Header, Stamp, read_into, reading, torch_dtype
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _PIECE = 2**22
 PART = ".lora-rack-part"  # what a file is called until it is whole
-_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 class TensorReader:
@@ -56,7 +59,7 @@ class TensorReader:
             found = read_into(self._file, buffer)
         if found != buffer.numel():
             raise self._changed()
-        return buffer.view(info.dtype).view(info.shape)
+        return buffer.view(torch_dtype(self._header, key)).view(info.shape)
 
     def copy(self, key: str, out: BinaryIO) -> None:
         """Write the bytes of one tensor to `out`, a few MiB at a time."""
@@ -90,7 +93,7 @@ class Form(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes."""
-        return torch.Size(self.shape).numel() * self.dtype.itemsize
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def header_bytes(forms: Mapping[str, Form], metadata: Mapping[str, str]) -> bytes:
@@ -102,7 +105,7 @@ def header_bytes(forms: Mapping[str, Form], metadata: Mapping[str, str]) -> byte
     start = 0
     for key, form in forms.items():
         entries[key] = {
-            "dtype": _DTYPE_NAMES[form.dtype],
+            "dtype": dtype_of(form.dtype).name,
             "shape": list(form.shape),
             "data_offsets": [start, start + form.size],
         }

@@ -6,9 +6,12 @@ The same renames as the host's comfy/lora_convert.py `convert_lora`; tests/host 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
-import torch
-from torch import Tensor
+from .outline import Outline
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _USO = (
     (".down.weight", ".lora_down.weight"),
@@ -50,7 +53,7 @@ def _bfl_control(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Flux Canny and Depth by Black Forest Labs: biases, norms to set, and a wider input."""
     renamed = {_bfl_name(key): tensor for key, tensor in tensors.items()}
     rows, columns = tensors["img_in.lora_B.weight"].shape[0], tensors["img_in.lora_A.weight"].shape[1]
-    renamed["diffusion_model.img_in.reshape_weight"] = torch.tensor([rows, columns])
+    renamed["diffusion_model.img_in.reshape_weight"] = cast("Tensor", Outline.of(rows, columns))
     return renamed
 
 

@@ -10,15 +10,18 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from ..applying import Bake, plan_bake, scale_keys
+from ..baking import Bake, plan_bake, scale_keys
 from ..errors import RackError
 from ..key_maps import canonical
-from ..reading import Header, Lora, PartialLora, TensorReader, is_finite
+from ..reading import Dtype, Header, Lora, PartialLora, TensorReader, is_finite
 from ..stack import Entry
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class LayerDifference:
 
     name: str
     shapes: tuple[tuple[int, ...] | None, tuple[int, ...] | None]
-    dtypes: tuple[torch.dtype | None, torch.dtype | None] = (None, None)
+    dtypes: tuple[Dtype | None, Dtype | None] = (None, None)
     largest: float | None = None
     mean: float | None = None
 

@@ -10,9 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import isfinite, sqrt
-from typing import Any, NamedTuple
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..blocks import ModelBlocks, Place, blocks_of_model, blocks_without_model
 from ..errors import BrokenFile
@@ -22,6 +20,9 @@ from ..reading import Lora
 from .change_energy import BEYOND_NUMBERS, change_energy, energy
 
 _REMEDY = "Train or save the LoRA again"
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Weights = Callable[[Target], "Tensor | None"]
 """The weight of a target, or the slice of it, in any float dtype; None where it cannot be seen."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...lora_core.adapters import Padded, Reorder, unpack
 
 
-class FusedAdapter(WeightAdapterBase):
+class FusedAdapter(WeightAdapterBase):  # type: ignore[misc]  # the host ships no types
     """All our steps of one weight, as one adapter of the host's.
 
     All state is in `weights`, one (strength, packed adapter) per step and at the end whether the target

@@ -30,6 +30,7 @@ from ...lora_core.applying import (
     match,
     report,
     require_blocks,
+    weights_in,
 )
 from ...lora_core.blocks import BlockWeights, Weight
 from ...lora_core.errors import BrokenFile
@@ -65,7 +66,7 @@ class _Use:
 
     def weights(self, key_map: KeyMap) -> Mapping[str, Weight] | None:
         """The block weights by model key, None where all are 1."""
-        by_key = None if self.blocks.is_neutral else self.blocks.by_key(blocks_in(key_map))
+        by_key = weights_in(self.blocks, key_map)
         if self.only is None:
             return by_key
         kept: dict[str, Weight] = {key: 1.0 if by_key is None else by_key[key] for key in self.only}

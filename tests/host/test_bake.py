@@ -26,7 +26,7 @@ from torch import Tensor
 
 in_host.load_pack()
 
-from lora_rack.lora_core.applying.baking import bake, plan_bake  # noqa: E402
+from lora_rack.lora_core.baking import bake, plan_bake  # noqa: E402
 from lora_rack.lora_core.key_maps import read_layout  # noqa: E402
 from lora_rack.lora_core.stack import Entry  # noqa: E402
 

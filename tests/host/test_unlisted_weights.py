@@ -101,7 +101,7 @@ def test_a_baked_checkpoint_has_the_same(pack: Any, lora_folder: Path, tmp_path:
     checkpoint = lora_files.save(tmp_path / "wan.safetensors", state)
     save_wan(lora_folder, "a", 1)
     entries = [pack.lora_core.stack.Entry("a.safetensors", 0.8)]
-    baking = importlib.import_module(f"{pack.__name__}.lora_core.applying.baking")
+    baking = importlib.import_module(f"{pack.__name__}.lora_core.baking")
     out = tmp_path / "baked.safetensors"
     baking.bake(baking.plan_bake(checkpoint, entries, [lora_folder / "a.safetensors"]), out)
     baked = load_file(out)

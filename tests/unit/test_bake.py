@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from stored_kinds import KINDS, save_kind
 from torch import Tensor
 
-from lora_core.applying.baking import BAKED, Bake, bake, plan_bake
 from lora_core.applying.matching import match
 from lora_core.applying.patch import Step, fuse
+from lora_core.baking import BAKED, Bake, bake, plan_bake
 from lora_core.blocks import read_block_weights
 from lora_core.errors import BrokenFile, NotALora, RackError
 from lora_core.grammar import parse
@@ -30,36 +31,6 @@ def _n(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-# Suffix → tensor, for a weight of (8, 6) and its bias.
-KINDS: Mapping[str, Mapping[str, Tensor]] = {
-    "LoRA": {"lora_up.weight": _n(8, 2), "lora_down.weight": _n(2, 6), "alpha": torch.tensor(1.0)},
-    "LoRA in two spellings": {
-        "lora_up.weight": _n(8, 2),
-        "lora_down.weight": _n(2, 6),
-        "lora_B.weight": _n(8, 3),
-        "lora_A.weight": _n(3, 6),
-    },
-    "LoRA with bias": {"lora_B.weight": _n(8, 2), "lora_A.weight": _n(2, 6), "lora_B.bias": _n(8)},
-    "LoRA of rank 1": {"lora_up.weight": _n(8, 1), "lora_down.weight": _n(1, 6), "alpha": _n(1)},
-    "LoHa": {
-        f"hada_w{n}_{part}": _n(*shape) for n in (1, 2) for part, shape in (("a", (8, 2)), ("b", (2, 6)))
-    },
-    "LoKr": {"lokr_w1": _n(2, 2), "lokr_w2_a": _n(4, 2), "lokr_w2_b": _n(2, 3), "alpha": torch.tensor(2.0)},
-    "GLoRA": {"a1.weight": _n(6, 2), "a2.weight": _n(2, 6), "b1.weight": _n(8, 2), "b2.weight": _n(2, 6)},
-    "OFT": {"oft_blocks": _n(2, 4, 4), "rescale": 1 + 0.1 * _n(8, 1)},
-    "BOFT": {"oft_blocks": _n(1, 2, 4, 4)},
-    "IA3": {"weight": _n(8, 1), "on_input": torch.tensor(False)},
-    "DoRA": {"lora_up.weight": _n(8, 2), "lora_down.weight": _n(2, 6), "dora_scale": _n(8, 1).abs()},
-    "PEFT's DoRA": {
-        "lora_B.weight": _n(8, 2),
-        "lora_A.weight": _n(2, 6),
-        "lora_magnitude_vector": _n(8).abs(),
-    },
-    "difference": {"diff": _n(8, 6), "diff_b": _n(8)},
-    "value": {"set_weight": _n(8, 6)},
-}
-
-
 def _checkpoint(folder: Path) -> Path:
     tensors = {f"model.{layer}.weight": _n(8, 6) + n for n, layer in enumerate(LAYERS)}
     tensors |= {f"model.{layer}.bias": _n(8) + n for n, layer in enumerate(LAYERS)}
@@ -69,11 +40,7 @@ def _checkpoint(folder: Path) -> Path:
 
 
 def _lora(path: Path, kind: str, **metadata: str) -> Path:
-    tensors = {
-        f"{layer}.{suffix}": value.clone() for layer in LAYERS for suffix, value in KINDS[kind].items()
-    }
-    save_file(tensors, path, metadata=metadata or None)
-    return path
+    return save_kind(path, KINDS[kind], *LAYERS, **metadata)
 
 
 def _whole(weights: Mapping[str, Tensor], paths: list[Path], strengths: list[float]) -> dict[str, Tensor]:

@@ -13,10 +13,10 @@ from torch import Tensor
 from lora_core.adapters import Adapter
 from lora_core.adapters.full import Difference, SetWeight
 from lora_core.adapters.low_rank import LowRank
-from lora_core.applying.baking import bake, plan_bake
 from lora_core.applying.matching import Match, blocks_present
 from lora_core.applying.model_blocks import blocks_in
 from lora_core.applying.patch import Step, fuse
+from lora_core.baking import bake, plan_bake
 from lora_core.blocks import BlockWeights, Place, read_block_weights
 from lora_core.key_maps.key_map import KeyMap, Target
 from lora_core.reading.files import Stamp

@@ -17,11 +17,11 @@ from lora_core.adapters.dora import DoRA, PeftDoRA
 from lora_core.adapters.full import Difference
 from lora_core.adapters.low_rank import LowRank
 from lora_core.adapters.padded import Padded
-from lora_core.applying.baking import bake, plan_bake
 from lora_core.applying.matching import Foreign, Match
 from lora_core.applying.model_blocks import blocks_in
 from lora_core.applying.patch import Step, fuse
 from lora_core.applying.verdict import Verdict
+from lora_core.baking import bake, plan_bake
 from lora_core.blocks import ModelBlocks, blocks_of_model, read_block_weights
 from lora_core.errors import RackError
 from lora_core.key_maps.key_map import KeyMap, Target

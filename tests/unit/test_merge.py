@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from small_files import FC1, TEXT_LAYER, UNET_LAYER, Q, json_of, pair, random, save_lora
 
-from lora_core.applying import baking
+from lora_core import baking
 from lora_core.cli import main
 from lora_core.reading.stream import TensorReader
 
@@ -288,7 +288,7 @@ def test_packed_weights_are_refused(ink: Path, tmp_path: Path, capsys: pytest.Ca
 _MEASURE = """
 import sys
 from pathlib import Path
-from lora_core.applying import bake, plan_bake
+from lora_core.baking import bake, plan_bake
 from lora_core.stack import Entry
 small, small_lora, large, lora, out = map(Path, sys.argv[1:])
 def resident(field):

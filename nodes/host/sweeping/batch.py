@@ -74,7 +74,8 @@ def _noise_alone(noise: Tensor, latent: Tensor, size: int, seed: int | None) -> 
     state = torch.get_rng_state()
     numbered = comfy.sample.prepare_noise(latent, seed, list(range(size)) * (noise.shape[0] // size))
     if torch.equal(numbered, noise):
-        return comfy.sample.prepare_noise(latent[:size], seed)
+        drawn: Tensor = comfy.sample.prepare_noise(latent[:size], seed)
+        return drawn
     torch.set_rng_state(state)
     return alone
 
@@ -150,7 +151,7 @@ def _mosaic(denoised: Tensor, columns: int) -> Tensor:
     """
     if denoised.ndim != 4:
         return denoised
-    lines = [torch.cat(list(line), dim=-1) for line in denoised.split(columns)]
+    lines = [torch.cat(list(line), dim=-1) for line in torch.split(denoised, columns)]
     mosaic = torch.cat([line for line in lines if line.shape == lines[0].shape], dim=-2).unsqueeze(0)
     side, most = max(mosaic.shape[-2:]), max(_PREVIEW_SIDE, *denoised.shape[-2:])
     if side <= most:

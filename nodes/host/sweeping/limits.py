@@ -72,10 +72,10 @@ def _room(patcher: Any, least: float) -> float:
     if getattr(patcher, "is_dynamic", lambda: False)():
         # Weights are brought over on demand, and the host itself would rather batch than keep them.
         return float(patcher.get_free_memory(device))
-    free = float(comfy.model_management.get_free_memory(device))
+    free: float = float(comfy.model_management.get_free_memory(device))
     if comfy.model_management.is_device_cpu(device):
         return free
     loaded = comfy.model_management.current_loaded_models
-    free += sum(model.model_loaded_memory() for model in loaded if model.device == device)
+    free += float(sum(model.model_loaded_memory() for model in loaded if model.device == device))
     beside_model = free - float(patcher.model_size())
     return beside_model if beside_model >= least else free / 2

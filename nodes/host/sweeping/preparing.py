@@ -13,14 +13,14 @@ import torch
 from comfy.nested_tensor import NestedTensor
 from torch import Tensor
 
-from ....lora_core.applying import Verdict, blocks_in
+from ....lora_core.applying import Verdict, require_blocks, weights_in
 from ....lora_core.axes import Axis, Sweep
 from ....lora_core.errors import SweepMismatch
 from ....lora_core.live import Plan
 from ....lora_core.stack import Entry
 from ..key_maps import clip_map, model_map
 from ..live import live_model, not_live, with_rows
-from ..patching import apply_stack, judge, require_blocks
+from ..patching import apply_stack, judge
 from .conds import PER_GROUP, CondPart, PerGroup
 from .sampling import Passes, SweepSampling
 
@@ -87,7 +87,8 @@ def _put_outermost(model: Any, sampling: SweepSampling) -> None:
 def _swept_model(model: Any, sweep: Sweep, verdicts: Sequence[Verdict]) -> tuple[Any, SweepSampling]:
     """The model whose rows have strengths, and the wrapper it is to be sampled with."""
     matches = [verdict.model for verdict in verdicts if verdict.model is not None]
-    plan = Plan.of(matches, [_block_weights(verdict.entry, model) for verdict in verdicts])
+    weights = [weights_in(verdict.entry.blocks, model_map(model)) for verdict in verdicts]
+    plan = Plan.of(matches, weights)
     keys, merged = not_live(model, plan), _Merged(sweep).strengths
     if keys:
         # What cannot be written, such as a window, is refused here and not in the midst of a sampling.
@@ -96,10 +97,6 @@ def _swept_model(model: Any, sweep: Sweep, verdicts: Sequence[Verdict]) -> tuple
         return model.clone(), SweepSampling(sweep, None, merged, reason)
     live = live_model(model, plan, _strengths_at(sweep))
     return live, SweepSampling(sweep, _live_strengths, merged)
-
-
-def _block_weights(entry: Entry, model: Any) -> Any:
-    return None if entry.blocks.is_neutral else entry.blocks.by_key(blocks_in(model_map(model)))
 
 
 def _strengths_at(sweep: Sweep) -> Any:

@@ -51,7 +51,8 @@ def for_groups(sampler: Any, size: int) -> Any:
         if kind in _NOISE and len(sigmas) > 1:
             draw = _NOISE[kind](alone, sigmas, seed)
             rest["noise_sampler"] = lambda *between: _repeated(draw(*between), x)
-        return run(model, x, sigmas, extra_args=extra_args, **rest)
+        samples: Tensor = run(model, x, sigmas, extra_args=extra_args, **rest)
+        return samples
 
     shared.sampler_function = run_groups
     return shared
@@ -85,13 +86,17 @@ def _inpaint_noise(alone: Tensor, like: Tensor, seed: int | None) -> Tensor:
 
 
 def _gaussian(alone: Tensor, sigmas: Tensor, seed: int | None) -> Callable[..., Tensor]:
-    return sampling.default_noise_sampler(alone, seed=seed)
+    draw: Callable[..., Tensor] = sampling.default_noise_sampler(alone, seed=seed)
+    return draw
 
 
 def _brownian(is_on_cpu: bool) -> Callable[..., Callable[..., Tensor]]:
     def draw(alone: Tensor, sigmas: Tensor, seed: int | None) -> Callable[..., Tensor]:
         low, high = sigmas[sigmas > 0].min(), sigmas.max()
-        return sampling.BrownianTreeNoiseSampler(alone, low, high, seed=seed, cpu=is_on_cpu)
+        noise: Callable[..., Tensor] = sampling.BrownianTreeNoiseSampler(
+            alone, low, high, seed=seed, cpu=is_on_cpu
+        )
+        return noise
 
     return draw
 

@@ -7,20 +7,30 @@ made in float32 and rounded once, to the dtype of the file.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
-from ..adapters import Padded
-from ..blocks import BlockWeights, Weight, within
-from ..errors import BadJson, RackError
-from ..grammar import write
-from ..key_maps import Checkpoint, KeyMap, StoredAt, Target, family_of_file, read_layout
-from ..reading import (
+from .adapters import Padded
+from .applying import (
+    ForeignStep,
+    Match,
+    ModelNames,
+    Step,
+    Verdict,
+    fuse,
+    require_blocks,
+    weights_in,
+)
+from .blocks import BlockWeights, Weight, within
+from .errors import BadJson, RackError
+from .grammar import write
+from .key_maps import Checkpoint, KeyMap, StoredAt, Target, read_layout
+from .reading import (
     Form,
     Header,
     PartialLora,
@@ -33,12 +43,11 @@ from ..reading import (
     total_size,
     write_tensor,
 )
-from ..stack import Entry, Stack
-from ..untrusted import read_json
-from .matching import Match, match
-from .model_blocks import blocks_in, require_blocks
-from .patch import ForeignStep, Step, fuse
-from .verdict import Verdict
+from .stack import Entry, Stack
+from .untrusted import read_json
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BAKED = "lora_rack.baked"
 """Metadata key: a JSON list, one entry per bake, of the stack and its files' hashes."""
@@ -135,11 +144,9 @@ def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path])
     clip_map = layout.clip_map() if layout.clip else None
     loras = tuple(PartialLora(path) for path in paths)
     verdicts: list[Verdict] = []
-    families = [blocks_in(key_map) if key_map else None for key_map in (model_map, clip_map)]
+    names = ModelNames(model_map, clip_map)
     for entry, lora in zip(entries, loras, strict=True):
-        model, clip = (match(lora.outline, key_map) if key_map else None for key_map in (model_map, clip_map))
-        made_for = family_of_file(lora.metadata, lora.outline.widths)
-        verdicts.append(Verdict(entry, lora.outline, model, clip, made_for, families[0], families[1]))
+        verdicts.append(names.judge(entry, lora))
         verdicts[-1].require_effect()
     if model_map:
         require_blocks(entries, model_map)
@@ -159,10 +166,11 @@ def _uses(
     index: int, strength: float, blocks: BlockWeights, matched: Match, key_map: KeyMap
 ) -> Iterator[_BakedUse]:
     """The layers of a LoRA that change something in one model."""
-    weights = blocks.by_key(blocks_in(key_map))
+    weights = weights_in(blocks, key_map)
     for layer, target in matched.layers.items():
-        if strength and within(weights[target.key], target.offset):
-            yield _BakedUse(index, layer, target, strength, weights[target.key])
+        weight = 1.0 if weights is None else weights[target.key]
+        if strength and within(weight, target.offset):
+            yield _BakedUse(index, layer, target, strength, weight)
 
 
 def _add(
@@ -216,7 +224,7 @@ def bake(
             if key in planned.uses:
                 scale = reader.read(scales[key]).to(torch.float32) if key in scales else None
                 write_tensor(file, rounded(planned.patched(key, reader.read(key), scale), form.dtype))
-            elif form.dtype != header.tensors[key].dtype:
+            elif form.dtype != header.tensors[key].dtype.torch:
                 write_tensor(file, rounded(reader.read(key), form.dtype))
             else:
                 reader.copy(key, file)
@@ -227,7 +235,7 @@ def bake(
 
 
 def _dtype(info: TensorInfo, wanted: torch.dtype | None) -> torch.dtype:
-    return wanted if wanted is not None and info.dtype.is_floating_point else info.dtype
+    return wanted if wanted is not None and info.dtype.is_floating_point else info.dtype.torch
 
 
 def scale_keys(header: Header, keys: Iterable[str]) -> dict[str, str]:
@@ -241,7 +249,7 @@ def scale_keys(header: Header, keys: Iterable[str]) -> dict[str, str]:
         for name in (f"{stem}.scale_weight", f"{stem}.weight_scale"):
             info = header.tensors.get(name)
             if info is not None and header.tensors[key].dtype.itemsize == 1:
-                if torch.Size(info.shape).numel() != 1:
+                if math.prod(info.shape) != 1:
                     problem = (
                         f"{header.stamp.path}: {name} scales parts of its weight, which cannot be merged into"
                     )
