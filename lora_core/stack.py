@@ -52,8 +52,23 @@ class Entry:
 
     @property
     def is_active(self) -> bool:
-        """Whether the entry changes anything: switched on, and not zero everywhere."""
-        return self.enabled and (self.strength_model != 0 or self.strength_clip != 0)
+        """Whether the entry changes anything: switched on, not zero everywhere, and on at some time."""
+        return not self.why_idle
+
+    @property
+    def why_idle(self) -> str:
+        """Why the entry changes nothing, in words; empty for one that does."""
+        if not self.enabled:
+            return "off"
+        if self.strength_model == 0 and self.strength_clip == 0:
+            return "at 0"
+        if self.start == self.stop:
+            return f"never on, start and stop are both {self.start:g}"
+        return ""
+
+    def is_on(self, fraction: float) -> bool:
+        """Whether the entry is on at a fraction of the sampling, given that it is at all."""
+        return self.start < self.stop and self.start <= fraction <= self.stop
 
 
 @dataclass(frozen=True)
@@ -85,5 +100,5 @@ class Stack:
 
     @property
     def idle(self) -> tuple[Entry, ...]:
-        """The entries that change nothing: switched off, or at 0."""
+        """The entries that change nothing."""
         return tuple(entry for entry in self.entries if not entry.is_active)

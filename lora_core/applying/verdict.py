@@ -101,7 +101,7 @@ class Verdict:
     @property
     def nothing(self) -> str:
         """Why the entry changes nothing; empty where it does."""
-        if self.entry.has_window and self.entry.start == self.entry.stop:
+        if self.entry.start == self.entry.stop:
             return f"start and stop are both {self.entry.start:g}"
         parts = [part for part in self.parts if part.has_layers]
         if not self.parts:
@@ -288,19 +288,10 @@ def _named_kind(kind: str, ranks: Counter[int | None], with_count: bool) -> str:
     return f"{kind} ({_count(list(ranks.elements()), 'layer')})" if with_count else kind
 
 
-def idle(entry: Entry) -> str:
-    """Why an entry is not even looked at, as a line of the report; empty for an active one."""
-    if entry.is_active and entry.start < entry.stop:
-        return ""
-    if entry.is_active:
-        return f"{entry.name}: never on, start and stop are both {entry.start:g}"
-    return f"{entry.name}: {'at 0' if entry.enabled else 'off'}"
-
-
 def report(verdicts: Sequence[Verdict], cache: CacheUse, entries: Sequence[Entry] = ()) -> str:
     """The verdicts of a whole stack, the entries that did nothing, and what the cache holds."""
     lines = [verdict.describe() for verdict in verdicts] or ["nothing to apply: every entry is off or at 0"]
-    lines += filter(None, map(idle, entries))
+    lines += [f"{entry.name}: {entry.why_idle}" for entry in entries if not entry.is_active]
     if live := [verdict.entry.name for verdict in verdicts if verdict.way.startswith("live")]:
         lines.append(
             f"live, so not in a model that is saved or merged with another after this: {', '.join(live)}"

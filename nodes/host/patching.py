@@ -83,7 +83,7 @@ def apply_stack(
     is patched, so an error leaves nothing half done. Raises UnresolvedLora, FileError, BadBlockText, BadMode,
     NotLive, or with `require_effect` FitError for an entry that does not fit.
     """
-    active = [entry for entry in entries if entry.is_active and entry.start < entry.stop]
+    active = [entry for entry in entries if entry.is_active]
     model_names = model_map(model) if model is not None else None
     clip_names = clip_map(clip) if clip is not None else None
     verdicts = _judge(active, model_names, clip_names)

@@ -17,7 +17,6 @@ from ....lora_core.applying import Verdict, require_blocks, weights_in
 from ....lora_core.axes import Axis, Sweep
 from ....lora_core.errors import SweepMismatch
 from ....lora_core.live import Plan
-from ....lora_core.stack import Entry
 from ..key_maps import clip_map, model_map
 from ..live import live_model, not_live, with_rows
 from ..patching import apply_stack, judge
@@ -108,14 +107,10 @@ def _strengths_at(sweep: Sweep) -> Any:
         return strengths
 
     def at(fraction: float) -> Tensor:
-        is_on = [[float(_is_on(entry, fraction))] for entry in entries]
+        is_on = [[float(entry.is_on(fraction))] for entry in entries]
         return strengths * torch.tensor(is_on)
 
     return at
-
-
-def _is_on(entry: Entry, fraction: float) -> bool:
-    return entry.start < entry.stop and entry.start <= fraction <= entry.stop
 
 
 @contextmanager
