@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from typing import Any
 
 from ...lora_core.applying import Verdict, blocks_in
 from ...lora_core.reports import Side, Spectrum, measure_alone, measure_on
@@ -12,6 +11,7 @@ from ...lora_core.stack import Entry
 from .files import CACHE
 from .key_maps import clip_map, model_map
 from .patching import judge
+from .protocols import Clip, Patcher
 from .weights import weights_of
 
 
@@ -23,7 +23,7 @@ class Inspected:
     spectrum: Spectrum
 
 
-def inspect_lora(name: str, model: Any = None, clip: Any = None) -> Inspected:
+def inspect_lora(name: str, model: Patcher | None = None, clip: Clip | None = None) -> Inspected:
     """Look into the LoRA of a name. Raises UnresolvedLora or FileError."""
     model_names = model_map(model) if model is not None else None
     clip_names = clip_map(clip) if clip is not None else None
@@ -35,12 +35,16 @@ def inspect_lora(name: str, model: Any = None, clip: Any = None) -> Inspected:
     return Inspected(verdict, CACHE.get(key, lambda: _spectrum(verdict, model, clip)))
 
 
-def _spectrum(verdict: Verdict, model: Any, clip: Any) -> Spectrum:
+def _spectrum(verdict: Verdict, model: Patcher | None, clip: Clip | None) -> Spectrum:
     sides = []
     for match, names, patcher in (
-        (verdict.clip, clip_map(clip) if clip is not None else None, getattr(clip, "patcher", None)),
+        (
+            verdict.clip,
+            clip_map(clip) if clip is not None else None,
+            clip.patcher if clip is not None else None,
+        ),
         (verdict.model, model_map(model) if model is not None else None, model),
     ):
-        if match is not None and names is not None and match.layers:
+        if match is not None and names is not None and patcher is not None and match.layers:
             sides.append(Side(match.layers, blocks_in(names), weights_of(patcher)))
     return measure_on(verdict.lora, sides) if sides else measure_alone(verdict.lora, verdict.made_for)

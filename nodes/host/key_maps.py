@@ -10,17 +10,18 @@ import comfy.lora
 import torch
 
 from ...lora_core.key_maps import KeyMap, Target, model_names, text_encoder_names
+from .protocols import Clip, Patcher, PatchKey
 from .unlisted import is_unlisted
 
 _KEY_MAPS: weakref.WeakKeyDictionary[torch.nn.Module, KeyMap] = weakref.WeakKeyDictionary()
 
 
-def model_map(model: Any) -> KeyMap:
+def model_map(model: Patcher) -> KeyMap:
     """The layer names of a diffusion model's patcher."""
     return _key_map(model.model, comfy.lora.model_lora_keys_unet, model_names)
 
 
-def clip_map(clip: Any) -> KeyMap:
+def clip_map(clip: Clip) -> KeyMap:
     """The layer names of a text encoder."""
     return _key_map(clip.cond_stage_model, comfy.lora.model_lora_keys_clip, text_encoder_names)
 
@@ -63,7 +64,7 @@ def to_target(value: Any) -> Target:
     return Target(value) if isinstance(value, str) else Target(*value)
 
 
-def host_key(target: Target) -> Any:
+def host_key(target: Target) -> PatchKey:
     """What the host's patcher takes for a target."""
     if target.function is not None:
         return (target.key, target.offset, target.function)

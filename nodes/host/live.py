@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ...lora_core.errors import NotLive, NotSweepable
 from ...lora_core.live import Dispatcher, LiveLayer, Plan, Strengths, StrengthsAt, publish
 from .live_modules import HostModules, can_be_live, rows_of
+from .protocols import Patcher
 
 _log = logging.getLogger(__name__)
 
@@ -39,12 +40,12 @@ def with_rows(model_options: dict[str, Any], indices: Sequence[int]) -> dict[str
     return options
 
 
-def not_live(model: Any, plan: Plan) -> tuple[str, ...]:
+def not_live(model: Patcher, plan: Plan) -> tuple[str, ...]:
     """The keys of a plan that are no weights of a module that applies them, so that no forward term can."""
     return tuple(sorted(key for key in plan.keys if not can_be_live(model.model, key)))
 
 
-def live_model(model: Any, plan: Plan, strengths_at: Tensor | StrengthsAt) -> Any:
+def live_model(model: Patcher, plan: Plan, strengths_at: Tensor | StrengthsAt) -> Patcher:
     """A clone of the patcher `model` that adds the plan's changes while it samples.
 
     `strengths_at` is a tensor (entries,) or (entries, rows), or a function that gives one for the fraction of
@@ -73,7 +74,7 @@ def live_model(model: Any, plan: Plan, strengths_at: Tensor | StrengthsAt) -> An
 
 
 def _warn_of_saving(
-    patcher: Any, device: Any, memory: Any, force_patch_weights: bool = False, *_: Any, **__: Any
+    patcher: Patcher, device: Any, memory: Any, force_patch_weights: bool = False, *_: Any, **__: Any
 ) -> None:
     """The host writes all patches into the weights only where they are about to be saved."""
     if force_patch_weights:
@@ -106,9 +107,9 @@ class _LiveStack:
     )
     _last: Strengths | None = field(default=None, init=False)
 
-    def inject(self, patcher: Any) -> None:
+    def inject(self, patcher: Patcher) -> None:
         """Put the layers onto the model's modules, and what they need onto its device."""
-        model = patcher.model
+        model: Any = patcher.model  # comfy.model_base.BaseModel
         self._take_off(model)
         layers = []
         dtype = model.manual_cast_dtype or model.get_dtype()
@@ -120,7 +121,7 @@ class _LiveStack:
             layers.append(layer)
         self._placed[model] = _Placed(tuple(layers), weakref.ref(patcher))
 
-    def eject(self, patcher: Any) -> None:
+    def eject(self, patcher: Patcher) -> None:
         """Take them off again, where this patcher put them on.
 
         A clone of an injected patcher believes it is injected too, and ejects when it is thrown away, whoever

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import comfy.lora
 import comfy.utils
@@ -42,15 +42,18 @@ from .fused_adapter import FusedAdapter
 from .key_maps import clip_map, host_key, model_map, to_target
 from .live import live_model
 from .live_modules import can_be_live, merges_packed
+from .protocols import Clip, Patcher, PatchKey
 from .unlisted import write_after_load
+
+P = TypeVar("P", Patcher, Clip)
 
 
 @dataclass(frozen=True)
 class Applied:
     """What LoraRackApply gives back."""
 
-    model: Any
-    clip: Any
+    model: Patcher | None
+    clip: Clip | None
     report: str
     verdicts: tuple[Verdict, ...] = ()
 
@@ -74,7 +77,11 @@ class _Use:
 
 
 def apply_stack(
-    model: Any, clip: Any, entries: Sequence[Entry], require_effect: bool = True, mode: str = "auto"
+    model: Patcher | None,
+    clip: Clip | None,
+    entries: Sequence[Entry],
+    require_effect: bool = True,
+    mode: str = "auto",
 ) -> Applied:
     """Patch clones of a model and of a text encoder (either may be None) with a stack.
 
@@ -91,26 +98,26 @@ def apply_stack(
         verdict.require_lora()
         if require_effect:
             verdict.require_effect()
-    if model_names is not None:
+    if model is not None and model_names is not None:
         require_blocks(active, model_names)
         used = [(place, v) for place, v in enumerate(verdicts) if v.model and v.entry.strength_model]
         ways = _ways(mode, model, model_names, [v for _, v in used])
         model = _changed(model, model_names, [v for _, v in used], ways)
         for (place, verdict), way in zip(used, ways, strict=True):
             verdicts[place] = replace(verdict, way=str(way))
-    if clip_names is not None:
+    if clip is not None and clip_names is not None:
         uses = [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip]
         clip = _patched(clip, clip_names, uses)
     return Applied(model, clip, report(verdicts, CACHE.use, entries), tuple(verdicts))
 
 
-def _ways(mode: str, model: Any, key_map: KeyMap, verdicts: Sequence[Verdict]) -> list[Way]:
+def _ways(mode: str, model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict]) -> list[Way]:
     stack = [(v.entry, v.model) for v in verdicts if v.model is not None]
     packed = frozenset() if merges_packed(model) else key_map.packed
     return choose_ways(mode, stack, partial(can_be_live, model.model), packed)
 
 
-def _changed(model: Any, key_map: KeyMap, verdicts: Sequence[Verdict], ways: Sequence[Way]) -> Any:
+def _changed(model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict], ways: Sequence[Way]) -> Patcher:
     """The model with each entry applied its way: first what is merged, then what is live."""
     uses = [_Use(v.entry.strength_model, v.entry.blocks, v.model) for v in verdicts if v.model]
     merged = [
@@ -131,7 +138,7 @@ def _changed(model: Any, key_map: KeyMap, verdicts: Sequence[Verdict], ways: Seq
     return live_model(model, plan, within_windows([use.strength for use, _, _ in live], windows))
 
 
-def _patched(patcher: Any, key_map: KeyMap, found: Sequence[_Use]) -> Any:
+def _patched(patcher: P, key_map: KeyMap, found: Sequence[_Use]) -> P:
     """A patched clone, or the patcher itself where nothing changes: the host need not load a clone then."""
     patches = _patches(key_map, found)
     if not patches:
@@ -203,11 +210,11 @@ def _keys_of(value: Any, leftovers: Mapping[str, Tensor]) -> frozenset[str]:
     return frozenset(key for key, tensor in leftovers.items() if any(tensor is used for used in value[1]))
 
 
-def _add_patches(patcher: Any, patches: Mapping[str, Sequence[Step | ForeignStep]]) -> None:
+def _add_patches(patcher: Patcher | Clip, patches: Mapping[str, Sequence[Step | ForeignStep]]) -> None:
     """Hand patches to the host, keeping each weight's order; one call per place in the order and strength."""
     values = [list(_host_values(steps)) for steps in patches.values()]
     for place in range(max(map(len, values), default=0)):
-        calls: dict[float, dict[Any, Any]] = {}
+        calls: dict[float, dict[PatchKey, Any]] = {}
         for items in values:
             if place < len(items):
                 strength, key, value = items[place]
@@ -215,10 +222,11 @@ def _add_patches(patcher: Any, patches: Mapping[str, Sequence[Step | ForeignStep
         for strength, patch in calls.items():
             patcher.add_patches(patch, strength)
     by_key = [(key, value) for key, items in zip(patches, values, strict=True) for _, _, value in items]
-    write_after_load(getattr(patcher, "patcher", patcher), by_key)
+    owner: Any = patcher  # a text encoder has a patcher
+    write_after_load(getattr(owner, "patcher", owner), by_key)
 
 
-def _host_values(steps: Sequence[Step | ForeignStep]) -> Iterator[tuple[float, Any, Any]]:
+def _host_values(steps: Sequence[Step | ForeignStep]) -> Iterator[tuple[float, PatchKey, Any]]:
     """The patches of one weight as the host takes them: strength, key, value; ours in a row as one."""
     for (target, is_ours), group in groupby(steps, key=lambda step: (step.target, isinstance(step, Step))):
         key = host_key(target)

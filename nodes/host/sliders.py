@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...lora_core.applying import match
 from ...lora_core.library import FileFacts, Traces, candidates, choose
 from .files import load
 from .key_maps import model_map
 from .library import facts_of, listed_paths, lora_names
+from .protocols import Patcher
 
 
 def slider_candidates(slider: str) -> list[str]:
@@ -16,7 +15,7 @@ def slider_candidates(slider: str) -> list[str]:
     return candidates(slider, lora_names(), _traces)
 
 
-def find_slider(slider: str, model: Any = None) -> str:
+def find_slider(slider: str, model: Patcher | None = None) -> str:
     """The file that is the detail, saturation or brightness slider, as the host spells it.
 
     Where several could be, the one that has layers in `model`. Raises UnresolvedLora.

@@ -19,6 +19,8 @@ import comfy.utils
 import torch
 from torch import nn
 
+from .protocols import Patcher
+
 _KEY = "lora_rack_unlisted"
 _ON_LOAD = comfy.patcher_extension.CallbacksMP.ON_LOAD
 
@@ -33,7 +35,7 @@ def is_unlisted(model: nn.Module, key: str) -> bool:
     return beside_others or name in module._buffers
 
 
-def write_after_load(patcher: Any, patches: Iterable[tuple[str, Any]]) -> None:
+def write_after_load(patcher: Patcher, patches: Iterable[tuple[str, Any]]) -> None:
     """Have the host's every load of `patcher` followed by what it leaves of these patches (key, value).
 
     The patches have been added to it. Those of other nodes for the same weight stay the host's affair.
@@ -57,7 +59,7 @@ class _Writer:
 
     patches: Mapping[str, tuple[Any, ...]]
 
-    def __call__(self, patcher: Any, *_load: Any) -> None:
+    def __call__(self, patcher: Patcher, *_load: Any) -> None:
         for key, ours in self.patches.items():
             if _is_written(patcher, key):
                 continue
@@ -67,7 +69,7 @@ class _Writer:
                 _write_module(patcher, key)
 
 
-def _is_written(patcher: Any, key: str) -> bool:
+def _is_written(patcher: Patcher, key: str) -> bool:
     """Whether a weight is patched already: it has a backup, and other numbers than that.
 
     The host restores and drops backups before it writes anew.
@@ -79,7 +81,7 @@ def _is_written(patcher: Any, key: str) -> bool:
     return not torch.equal(weight, kept.weight.to(weight))
 
 
-def _write(patcher: Any, key: str, ours: tuple[Any, ...]) -> None:
+def _write(patcher: Patcher, key: str, ours: tuple[Any, ...]) -> None:
     """Write our patches of a weight the way the host writes, where the weight is."""
     every = patcher.patches.get(key, [])
     patches = [patch for patch in every if any(patch[1] is value for value in ours)]
@@ -100,10 +102,10 @@ def _write(patcher: Any, key: str, ours: tuple[Any, ...]) -> None:
         del patcher.backup[key]
 
 
-def _write_module(patcher: Any, key: str) -> None:
+def _write_module(patcher: Patcher, key: str) -> None:
     """Write all of a module the host has moved, or has yet to put onto the device, as it would do then."""
     path, _, _ = key.rpartition(".")
-    module = patcher.model.get_submodule(path)
+    module: Any = patcher.model.get_submodule(path)
     is_moved = key in patcher.backup
     for name in module._parameters:
         patcher.patch_weight_to_device(f"{path}.{name}")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import comfy.utils
 import torch
 from torch import Tensor
 
 from ...lora_core.key_maps import Target
+from .protocols import Patcher
 
 
-def weights_of(patcher: Any) -> Callable[[Target], Tensor | None]:
+def weights_of(patcher: Patcher) -> Callable[[Target], Tensor | None]:
     """How to see a weight of a loaded model as it is without patches, on the CPU.
 
     None for packed weights and for those of scaled fp8, whose numbers are not what they stand for.

@@ -12,6 +12,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
+from ..protocols import Patcher
 from .batch_mixers import why_mixed
 
 # The host runs several conditionings in one call where 1.5 times its estimate is free (`_calc_cond_batch`).
@@ -61,7 +62,7 @@ def groups_that_fit(guider: Any, noise: Tensor, conds: Mapping[str, Any], size: 
     return fitting
 
 
-def _room(patcher: Any, least: float) -> float:
+def _room(patcher: Patcher, least: float) -> float:
     """Bytes a sampling may take, once everything else the host has loaded is gone.
 
     With the whole model loaded where that leaves enough for one strength; otherwise the host loads a part

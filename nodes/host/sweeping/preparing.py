@@ -20,6 +20,7 @@ from ....lora_core.live import Plan
 from ..key_maps import clip_map, model_map
 from ..live import live_model, not_live, with_rows
 from ..patching import apply_stack, judge
+from ..protocols import Clip, Guider, Patcher
 from .conds import PER_GROUP, CondPart, PerGroup
 from .sampling import Passes, SweepSampling
 
@@ -39,14 +40,14 @@ class LoraSweep:
 class Prepared:
     """Model, text encoder (None where none is connected) and latent, ready for the host's samplers."""
 
-    model: Any
-    clip: Any
+    model: Patcher
+    clip: Clip | None
     latent: dict[str, Any]
     sweep: LoraSweep
 
 
 def prepare_sweep(
-    model: Any, clip: Any, latent: dict[str, Any], sweep: Sweep, shows_all: bool = False
+    model: Patcher, clip: Clip | None, latent: dict[str, Any], sweep: Sweep, shows_all: bool = False
 ) -> Prepared:
     """The stack applied, and the swept LoRAs ready to act with a strength per row of the latent.
 
@@ -66,6 +67,7 @@ def prepare_sweep(
         verdict.require_effect()
     applied = apply_stack(model, clip, sweep.stack)
     wire = LoraSweep(sweep, _count(latent))
+    assert applied.model is not None  # one was given
     swept_model, sampling = _swept_model(applied.model, sweep, verdicts)
     sampling = replace(
         sampling,
@@ -77,13 +79,13 @@ def prepare_sweep(
     return Prepared(swept_model, applied.clip, _latent(latent, sweep), wire)
 
 
-def _put_outermost(model: Any, sampling: SweepSampling) -> None:
+def _put_outermost(model: Patcher, sampling: SweepSampling) -> None:
     """Around all other wrappers of a sampling, so that to them each part is a sampling of its own."""
     kind = comfy.patcher_extension.WrappersMP.OUTER_SAMPLE
     model.wrappers[kind] = {_KEY: [sampling], **model.wrappers.get(kind, {})}
 
 
-def _swept_model(model: Any, sweep: Sweep, verdicts: Sequence[Verdict]) -> tuple[Any, SweepSampling]:
+def _swept_model(model: Patcher, sweep: Sweep, verdicts: Sequence[Verdict]) -> tuple[Patcher, SweepSampling]:
     """The model whose rows have strengths, and the wrapper it is to be sampled with."""
     matches = [verdict.model for verdict in verdicts if verdict.model is not None]
     weights = [weights_in(verdict.entry.blocks, model_map(model)) for verdict in verdicts]
@@ -114,7 +116,7 @@ def _strengths_at(sweep: Sweep) -> Any:
 
 
 @contextmanager
-def _live_strengths(guider: Any, part: CondPart) -> Iterator[None]:
+def _live_strengths(guider: Guider, part: CondPart) -> Iterator[None]:
     options = guider.model_options
     guider.model_options = with_rows(options, part.row_groups)
     try:
@@ -130,14 +132,14 @@ class _Merged:
     sweep: Sweep
 
     @contextmanager
-    def strengths(self, guider: Any, part: CondPart) -> Iterator[None]:
+    def strengths(self, guider: Guider, part: CondPart) -> Iterator[None]:
         """Let the guider sample a patched clone of its model instead.
 
         Of its model, not of the one the sweep was made from: nodes between may have changed it.
         """
         (row,) = part.groups
         before, options = guider.model_patcher, guider.model_options
-        patched = apply_stack(before, None, self.sweep.swept(row)).model
+        patched = apply_stack(before, None, self.sweep.swept(row)).model or before
         guider.model_patcher = patched
         guider.model_options = with_rows(_with_new_wrappers(options, patched, before), ())
         try:
@@ -146,7 +148,7 @@ class _Merged:
             guider.model_patcher, guider.model_options = before, options
 
 
-def _with_new_wrappers(options: dict[str, Any], patched: Any, before: Any) -> dict[str, Any]:
+def _with_new_wrappers(options: dict[str, Any], patched: Patcher, before: Patcher) -> dict[str, Any]:
     """A guider's options with the wrappers a patched clone has beyond those of the patcher before.
 
     The host reads a patcher's wrappers when a sampling begins, and this one has begun.
@@ -182,7 +184,7 @@ def _repeated(samples: Any, count: int) -> Any:
     return samples.repeat(count, *[1] * (samples.ndim - 1))
 
 
-def encode_sweep(clip: Any, wire: LoraSweep, text: str) -> list[Any]:
+def encode_sweep(clip: Clip | None, wire: LoraSweep, text: str) -> list[Any]:
     """A prompt as conditioning with a row per row of the sweep, each encoded at its strength.
 
     Strengths the text encoder does not know from one another are encoded once. Raises SweepMismatch without a
@@ -200,6 +202,7 @@ def encode_sweep(clip: Any, wire: LoraSweep, text: str) -> list[Any]:
         # The patcher itself comes back where nothing is patched.
         key = None if patched is clip else rows
         if key not in known:
+            assert patched is not None
             known[key] = patched.encode_from_tokens_scheduled(patched.tokenize(text))
         encodings |= dict.fromkeys(rows, known[key])
     by_row = [encodings[row] for row in range(len(wire.sweep.rows))]
