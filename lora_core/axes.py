@@ -130,7 +130,7 @@ def read_axes(text: str) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def write_number(value: float) -> str:
+def strength_label(value: float) -> str:
     """A strength as a label shows it: a sign unless it is 0, four digits at most."""
     return f"{value:+.4g}" if value else "0"
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..lora_core.axes import Axis, Sweep, read_values, write_number
+from ..lora_core.axes import Axis, Sweep, read_values, strength_label
 from ..lora_core.errors import BadSweepText, RackError, UnresolvedLora
 from ..lora_core.library import SLIDERS
 from ..lora_core.measures import Measured, as_json, measure_sweep
@@ -175,7 +175,7 @@ def _check_slider(slider: str | None, lora_name: str | None) -> None:
 
 def _results(rendered: _Rendered, stack: list[Any], pick: float) -> dict[str, Any]:
     pictures, measured = rendered.pictures, rendered.measured
-    note = f"pick {write_number(pick)}  ·  {rendered.passes}"
+    note = f"pick {strength_label(pick)}  ·  {rendered.passes}"
     sheet = torch.from_numpy(draw_sweep(rendered.sweep, measured, pictures.cpu().numpy(), note, pick))
     numbers = as_json(rendered.sweep, measured, rendered.passes)
     ui = frames_for_page(rendered.sweep, measured, pictures, sheet)

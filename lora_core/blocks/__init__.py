@@ -1,6 +1,7 @@
 """Block weights: one number per block of a model, by the block's absolute id."""
 
 from .apart import Apart, Slice, Weight, within
+from .block_text import write_number
 from .block_weights import NEUTRAL, BlockWeights, read_block_weights
 from .curves import WHOLE, draw_curve, read_curve
 from .families import ModelBlocks, Place, blocks_of_model, blocks_without_model
@@ -32,4 +33,5 @@ __all__ = [
     "sketch",
     "whole_family",
     "within",
+    "write_number",
 ]

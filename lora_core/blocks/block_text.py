@@ -87,8 +87,8 @@ EVERYTHING = Selection((Blocks(None),))
 
 
 def write_number(value: float) -> str:
-    """A number as short as it can be read back."""
-    return repr(value).removesuffix(".0")
+    """The shortest text that reads back as the same number; whole numbers without a point."""
+    return repr(float(value)).removesuffix(".0")
 
 
 @lru_cache(maxsize=4096)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from ..blocks import NEUTRAL, BlockWeights, read_block_weights
+from ..blocks import NEUTRAL, BlockWeights, read_block_weights, write_number
 from ..errors import BadBlockText
 from ..stack import Entry
-from .numbers import NUMBER, read_number, write_number
+from .numbers import NUMBER, read_number
 from .source import SourceText, TagPart
 
 # Name → value; "first" and "second" are the strengths without a name.

@@ -1,4 +1,4 @@
-"""Numbers in tags: how they are read, and the one way they are written."""
+"""Numbers in tags: how they are read."""
 
 from __future__ import annotations
 
@@ -24,8 +24,3 @@ def read_number(source: SourceText, part: TagPart, expected: str = "a number suc
     if not math.isfinite(value):
         raise source.error(part.offset, repr(part.text), "a finite number")
     return value
-
-
-def write_number(value: float) -> str:
-    """The shortest text that reads back as the same number; whole numbers without a point."""
-    return repr(float(value)).removesuffix(".0")

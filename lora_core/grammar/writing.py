@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from ..blocks import write_number
 from ..errors import BadRow
 from ..stack import Comment, Entry, Stack
 from ..untrusted import shown
-from .numbers import write_number
 
 _FORBIDDEN = re.compile(r"[<>:\r\n]")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...lora_core.axes import Sweep, write_number
+from ...lora_core.axes import Sweep, strength_label
 from ...lora_core.measures import Measured
 from .sheet import Cell, Picture, Sheet, draw_sheet
 from .strength_chart import Chart, Series
@@ -38,7 +38,7 @@ def draw_sweep(
         Sheet(
             title,
             note,
-            [write_number(value) for value in first.values],
+            [strength_label(value) for value in first.values],
             sides if any(sides) else (),
             lines,
             _charts(sweep, measured),
@@ -58,7 +58,7 @@ def _caption(one: Measured) -> str:
 
 
 def _side(sweep: Sweep, line: int, latent: int, latents: int) -> str:
-    second = write_number(sweep.axes[1].values[line]) if len(sweep.axes) > 1 else ""
+    second = strength_label(sweep.axes[1].values[line]) if len(sweep.axes) > 1 else ""
     number = f"#{latent + 1}" if latents > 1 else ""
     return " ".join(filter(None, (number, second)))
 
@@ -68,7 +68,7 @@ def _charts(sweep: Sweep, measured: Sequence[Measured]) -> list[Chart]:
     places = sweep.axes[0].values
     if len(set(places)) < 2:
         return []
-    names = [write_number(value) for value in sweep.axes[1].values] if len(sweep.axes) > 1 else [""]
+    names = [strength_label(value) for value in sweep.axes[1].values] if len(sweep.axes) > 1 else [""]
     charts: list[Chart] = []
     for measure in CHARTED:
         series: list[Series] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lora_core.axes import Axis, Sweep, read_axes, read_values, write_number
+from lora_core.axes import Axis, Sweep, read_axes, read_values, strength_label
 from lora_core.errors import BadStackText, BadSweepText
 from lora_core.stack import Entry
 
@@ -139,7 +139,7 @@ def test_an_axis_is_called_by_the_files_stem() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (1.0, "+1"), (-0.5, "-0.5"), (0.1 + 0.2, "+0.3")])
 def test_labels_are_short(value: float, text: str) -> None:
-    assert write_number(value) == text
+    assert strength_label(value) == text
 
 
 @pytest.mark.parametrize("count", [0, 3])

@@ -15,7 +15,7 @@ import comfy.controlnet
 import torch
 from torch import Tensor
 
-from ....lora_core.axes import Axis, write_number
+from ....lora_core.axes import Axis, strength_label
 from ....lora_core.errors import SweepMismatch
 
 # In a conditioning's dictionary: a PerGroup.
@@ -62,7 +62,7 @@ def check(conds: Conds, axes: tuple[Axis, ...]) -> None:
 
 
 def _named(axes: tuple[Axis, ...]) -> str:
-    return " and ".join(f"{axis.name} at {', '.join(map(write_number, axis.values))}" for axis in axes)
+    return " and ".join(f"{axis.name} at {', '.join(map(strength_label, axis.values))}" for axis in axes)
 
 
 def why_merged(conds: Conds) -> str:
