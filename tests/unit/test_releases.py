@@ -49,7 +49,9 @@ def test_the_changelog_begins_with_what_is_to_come_and_dates_the_rest() -> None:
 def test_the_groups_of_what_is_to_come_are_those_of_keep_a_changelog() -> None:
     to_come = _text("CHANGELOG.md").split("\n## ")[1]
     groups = re.findall(r"^### (.+)$", to_come, re.MULTILINE)
-    assert groups == [name for name in ("Added", "Changed", "Fixed") if name in groups]
+    assert groups == [
+        name for name in ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security") if name in groups
+    ]
 
 
 def test_every_python_the_project_names_is_tested() -> None:
