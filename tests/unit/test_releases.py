@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_core.__main__ import main
+from lora_core.cli import main
 from lora_core.version import VERSION, read_version
 
 ROOT = Path(__file__).resolve().parents[2]
