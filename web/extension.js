@@ -7,6 +7,7 @@ import { speak } from "./language.js";
 import { MovingIn } from "./moving_in/moving_in.js";
 import { TEXTS as MOVING } from "./moving_in/texts.js";
 import { labelNode, translateDefinition } from "./node_texts.js";
+import { faceOf } from "./parts/face.js";
 import { addView, isWired, lookAgain } from "./parts/node.js";
 import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
@@ -85,7 +86,11 @@ function mountRack(node) {
   const text = node.widgets?.find((widget) => widget.name === TEXT_WIDGET);
   if (!text) return; // the host could not make its own widget, and has said why
   const editor = new RackEditor(server, {
-    textChanged: () => textChanged(node, text, editor.text),
+    textChanged: () => {
+      textChanged(node, text, editor.text);
+      const face = faceOf(node, TEXT_WIDGET, everyNode())?.widget;
+      if (face && face.value !== editor.text) face.value = editor.text;
+    },
     gestureEnded: rememberForUndo,
   }, String(text.value));
   racks.set(node, editor);
@@ -156,11 +161,15 @@ function movingItems(node) {
   return [{ content, callback: () => void movingIn.turnInto(target, nodes) }];
 }
 
-/** Who keeps a text in the workflow, subgraphs included. */
-function allKeepers() {
+/** The nodes of the workflow, those in subgraphs included. */
+function everyNode() {
   const root = app.rootGraph ?? app.graph;
-  const graphs = [root, ...(root.subgraphs?.values() ?? [])];
-  const widgets = graphs.flatMap((graph) => graph.nodes.flatMap((node) => node.widgets ?? []));
+  return [root, ...(root.subgraphs?.values() ?? [])].flatMap((graph) => graph.nodes);
+}
+
+/** Who keeps a text in the workflow. */
+function allKeepers() {
+  const widgets = everyNode().flatMap((node) => node.widgets ?? []);
   return widgets.flatMap((widget) => keepers.get(widget) ?? []);
 }
 
@@ -250,7 +259,9 @@ function takePlace(node, ours) {
 /** @param {LGraphNode} node @param {RackEditor} editor @param {RackView} view */
 function followWires(node, editor, view) {
   lookAgain(node, () => {
-    editor.isWired = isWired(node, TEXT_WIDGET);
+    const face = faceOf(node, TEXT_WIDGET, everyNode());
+    editor.isWired = isWired(node, TEXT_WIDGET) && !face;
+    if (face?.widget) editor.setText(String(face.widget.value ?? "")); // edited in here, it changes there
     view.draw();
   });
 }
