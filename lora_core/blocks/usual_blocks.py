@@ -7,12 +7,11 @@ that a person sees which ones a file leaves alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 
 from ..families import Family, families
 from .families import PREFIX, ModelBlocks, Rule
-from .ids import BlockId, is_of_text_encoder, read_blocks, read_id
+from .ids import BlockId, is_of_text_encoder, read_id
 
 BASE = "BASE"
 # Every UNet of a version has its blocks; a transformer that keeps to the first of them may be a smaller one.
@@ -51,28 +50,13 @@ def _usual(known: Family, seen: Sequence[BlockId]) -> Iterator[BlockId]:
     for block in seen:
         if block.number is not None:
             highest[block.prefix] = max(block.number, highest.get(block.prefix, 0))
-    for variant in _variants(known):
+    for variant in known.variants:
         holds = all(highest[kind] <= last for kind, last in variant.items() if kind in highest)
         is_whole = any(2 * (highest.get(kind, -1) + 1) >= last + 1 for kind, last in variant.items())
         if holds and (is_whole or _SURE.issuperset(variant)):
             for kind, last in variant.items():
                 yield from (BlockId(kind, number) for number in range(last + 1))
             return
-
-
-@cache
-def _variants(known: Family) -> tuple[Mapping[str, int], ...]:
-    """For each variant of a family, kind of block → its last number."""
-    return tuple(dict(map(_last, variant)) for variant in known.variants)
-
-
-def _last(text: str) -> tuple[str, int]:
-    blocks = read_blocks(text)
-    assert blocks is not None
-    assert blocks.first is not None
-    last = blocks.last or blocks.first
-    assert last.number is not None
-    return last.prefix, last.number
 
 
 def _id(text: str) -> BlockId:

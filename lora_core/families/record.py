@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -102,6 +101,7 @@ class Version:
 
     key: str
     width: int = 0
+    only: re.Pattern[str] | None = None  # what the paths of all layers of the version match
 
     def fits(self, shapes: Shapes) -> bool:
         """Whether a model of the family, by its weights without any prefix, is of the version."""
@@ -123,6 +123,8 @@ class Family:
     called: tuple[str, ...]  # beginnings of what trainers and sites call it: lower case, letters and digits
     encoders: tuple[tuple[str, ...], ...]  # sets of text encoders it is used with, the usual set first
     prefixes: tuple[str, ...]  # trainers' own for it; one that ends in '_' has a path joined by '_' after it
+    widths: frozenset[int]  # of what its attention reads, in all sizes of model; empty: not told
+    modules: tuple[str, ...]  # the paths of all weights, '#' for the numbers of a block
     folder: str  # of the model that trainers leave out of paths; empty: none
     tables: tuple[NameTable, ...]
     released_as: tuple[tuple[str, str], ...]  # (ComfyUI's part of a key, the same in the released file)
@@ -130,21 +132,17 @@ class Family:
     blocks: tuple[tuple[re.Pattern[str], str], ...]  # pattern of a key, id; the first that fits decides
     elements: tuple[tuple[str, str], ...]  # pattern of a part of a key, words
     fused: tuple[FusedWeight, ...]
-    variants: tuple[tuple[str, ...], ...]  # the numbered blocks of each size of model
+    variants: tuple[Mapping[str, int], ...]  # for each size of model, kind of block → its last number
     readings: tuple[VectorReading, ...]
     presets: tuple[Preset, ...]
     rows: Mapping[
         RowLayout, tuple[re.Pattern[str], ...]
     ]  # modules whose input has other rows than one a picture
 
-    @cached_property
-    def lineage(self) -> tuple[Family, ...]:
-        """The family and those it is like."""
-        return (self, *(self.like.lineage if self.like is not None else ()))
-
-    def is_kind_of(self, id: str) -> bool:
-        """Whether it is the family `id` or a version of it."""
-        return self.id == id or (self.version is not None and self.like is not None and self.like.id == id)
+    @property
+    def root(self) -> Family:
+        """The family that a version is of; any other family itself."""
+        return self.like if self.version is not None and self.like is not None else self
 
 
 def read_record(id: str, data: Mapping[str, Any], like: Family | None) -> Family:
@@ -157,11 +155,13 @@ def read_record(id: str, data: Mapping[str, Any], like: Family | None) -> Family
         source=data["source"],
         is_tried=not data.get("untried", False),
         like=like,
-        version=Version(**data["version"]) if "version" in data else None,
+        version=_version(data["version"]) if "version" in data else None,
         markers=tuple(_marker(marker) for marker in data.get("markers", ())),
         called=tuple(data.get("called", ())),
         encoders=tuple(map(tuple, data["encoders"])) if "encoders" in data else like.encoders if like else (),
         prefixes=(*data.get("prefixes", ()), *(like.prefixes if like else ())),
+        widths=frozenset(data.get("widths", ())),
+        modules=tuple(_modules(data.get("modules", {}))),
         folder=data.get("folder") or (like.folder if like else ""),
         tables=own_tables + (like.tables if like else ()),
         released_as=tuple(map(tuple, data.get("released_as", ()))) or (like.released_as if like else ()),
@@ -169,7 +169,7 @@ def read_record(id: str, data: Mapping[str, Any], like: Family | None) -> Family
         blocks=_blocks(data) or (like.blocks if like else ()),
         elements=tuple(map(tuple, data.get("elements", ()))) + (like.elements if like else ()),
         fused=read_fused(data) + (like.fused if like else ()),
-        variants=tuple(map(tuple, data.get("variants", ()))) or (like.variants if like else ()),
+        variants=_variants(data["variants"]) if "variants" in data else (like.variants if like else ()),
         readings=_readings(vectors) if vectors is not None else (like.readings if like else ()),
         presets=tuple(_presets(vectors)) if vectors is not None else (like.presets if like else ()),
         rows={rows: _patterns(entries) for rows, entries in data.get("rows", {}).items()},
@@ -182,6 +182,22 @@ def read_fused(data: Mapping[str, Any]) -> tuple[FusedWeight, ...]:
         FusedWeight(re.compile(rf"(?:^|\.)(?:{row['keys']})$"), row["along"], tuple(map(tuple, row["parts"])))
         for row in data.get("fused", ())
     )
+
+
+def _version(data: Mapping[str, Any]) -> Version:
+    only = re.compile(data["only"]) if "only" in data else None
+    return Version(data["key"], data.get("width", 0), only)
+
+
+def _modules(data: Mapping[str, list[str]]) -> Iterator[str]:
+    for folder, paths in data.items():
+        yield from (f"{folder}.{path}" if folder else path for path in paths)
+
+
+def _variants(data: list[list[str]]) -> tuple[Mapping[str, int], ...]:
+    """`D00-18` as {"D": 18}."""
+    kinds = [[re.fullmatch(r"([A-Z]+)(?:\d+-)?(\d+)", text) for text in variant] for variant in data]
+    return tuple({found[1]: int(found[2]) for found in variant if found} for variant in kinds)
 
 
 def _marker(data: Mapping[str, Any]) -> Marker:

@@ -6,8 +6,8 @@ names, `checkpoints` finds the weights in a file, `guess` and `file_family` tell
 
 from .checkpoints import Checkpoint, StoredAt, read_layout
 from .file_family import FileFamily, family_of_file, input_widths
-from .guess import canonical, is_text_encoder
 from .key_map import KeyMap, Target
+from .layer_names import canonical, is_text_encoder
 from .names import model_names
 from .reverse import likely_key
 from .spoken import comfyui_names, diffusers_names, kohya_names

@@ -1,124 +1,90 @@
-"""What a LoRA was made for, guessed from its layer names and widths when its trainer did not write it down.
+"""What a LoRA was made for, told by its layer names and widths when its trainer did not write it down.
 
-`canonical` brings the spellings of one layer together, as far as that goes without a model's shapes.
+Right, or several relatives of which one is: layers that several families have leave all of them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-from ..families import family, versions
-from .unet import unet_paths
+from ..families import Family, families, versions
+from .layer_names import is_text_encoder, modules_named
 
-# Prefixes trainers put before a layer's path, joined; longest first, so that none hides another.
-_PREFIXES = (
-    "unet_base_model_model_",
-    "lora_prior_unet_",
-    "lora_transformer_",
-    "base_model_model_",
-    "diffusion_model_",
-    "transformer_",
-    "lora_unet_",
-    "lycoris_",
-    "unet_",
+# Modules of a block that read what flows through it: projections of attention, modulation, the wide layers.
+_OF_STREAM = re.compile(
+    r"(?:^|[._])(?:to_q|q|q_proj|q_linear|wq|w[12]q|to_query|\w*qkv\w*|linear1|(?:img|txt)_mod\.1|mod\.lin|modulation\.lin|"
+    r"(?:mlp|feed_forward)\.(?:0|fc1|w1|w3|gate_proj|up_proj|layer1|net\.0\.proj|linear_[13])|ff\.net\.0\.proj)$"
 )
-_TRANSFORMER = re.compile(r"transformer_(?!blocks_)")
-_ENCODER = re.compile(r"(?:lora_(?:prior_)?te\d?_|text_encoders?(?:_\d)?[._])")
-
-# The first pattern that one of the canonical layer names fits decides; the likeliest family stands first.
-_PATTERNS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (r"joint_blocks_\d+_", ("sd3",)),
-    (r"(?:joint_transformer_blocks|double_layers)_\d+_", ("auraflow",)),
-    (r"double_stream_blocks_\d+_", ("hidream",)),
-    (r"single_transformer_blocks_\d+_attn_to_qkv_mlp_proj", ("flux2",)),
-    (
-        r"double_blocks_19_|single_blocks_3[89]_",
-        ("hunyuan_video", "hunyuan_image", "flux", "flux2", "chroma"),
-    ),
-    (
-        r"(?:double|single)_blocks_\d+_|single_transformer_blocks_\d+_",
-        ("flux", "flux2", "chroma", "hunyuan_video", "hunyuan_image"),
-    ),
-    (r"blocks_\d+_(?:self|cross)_attn_(?:[qkvo]|[kv]_img)$", ("wan",)),
-    (r"blocks_\d+_attn[12]_", ("wan",)),
-    (r"(?:layers|noise_refiner|context_refiner)_\d+_attention_", ("z_image", "lumina2")),
-    (r"transformer_blocks_\d+_(?:img|txt)_(?:mod|mlp)_", ("qwen_image",)),
-    (r"transformer_blocks_\d+_attn_add_[qkv]_proj", ("sd3", "qwen_image")),
-    (r"blocks_\d+_cross_attn_(?:q|kv)_linear", ("pixart",)),
-    (r"transformer_blocks_\d+_attn[12]_", ("ltx", "pixart")),
-)
-_UNETS = ("sd1", "sd2", "sdxl", "sdxl_refiner", "svd")
 
 
-def is_text_encoder(layer: str) -> bool:
-    """Whether a layer's name says that it is a text encoder's."""
-    return _ENCODER.match(layer) is not None
+class _Layer(NamedTuple):
+    modules: Mapping[str, str]  # of each family that has such a layer
+    width: int  # of its input; 0 where the file does not tell
 
 
 def guess_family(widths: Mapping[str, int]) -> tuple[str, ...]:
-    """The ids of the families it may be, the likeliest first, from {layer: width of its input}."""
-    names = {canonical(layer): width for layer, width in widths.items()}
-    contexts = [
-        width
-        for name, width in names.items()
-        if name.endswith("_attn2_to_k") and name.startswith(("down_blocks_", "mid_block_", "up_blocks_"))
+    """The ids of the families it may be for, the likeliest first, from {layer: width of its input}.
+
+    None where no family has as much as half of the layers.
+    """
+    layers = [
+        _Layer(modules_named(layer), width) for layer, width in widths.items() if not is_text_encoder(layer)
     ]
-    if contexts:
-        known = {one.version.width: one.id for one in versions(family("unet")) if one.version is not None}
-        return (known[max(contexts)],) if max(contexts) in known else ()
-    for pattern, ids in _PATTERNS:
-        if any(re.match(pattern, name) for name in names):
-            return ids
-    if any(name.startswith(("down_blocks_", "up_blocks_", "mid_block_")) for name in names):
-        return _UNETS
-    return ()
+    counts = Counter(id for layer in layers for id in layer.modules)
+    most = max(counts.values(), default=0)
+    if not most or 2 * most < len(layers):
+        return ()
+    found = [family for id, family in families().items() if counts[id] == most]
+    found.sort(key=lambda family: not family.tables)  # what nobody named anew is seldom trained on
+    for is_fit in (_has_blocks, _has_width):
+        found = [family for family in found if is_fit(family, layers)] or found
+    return tuple(version.id for family in found for version in _versions(family, layers))
 
 
-def canonical(layer: str) -> str:
-    """One spelling for the many of a layer: joined by underscores, without prefix, in diffusers' names."""
-    if found := _ENCODER.match(layer):
-        number = re.search(r"\d", found[0])
-        return f"text encoder {number[0] if number else 1}: {layer[found.end() :].replace('.', '_')}"
-    name = layer.replace(".", "_")
-    for prefix in _PREFIXES:
-        if prefix == "transformer_" and not _TRANSFORMER.match(name):
-            continue  # the folder transformer_blocks is no prefix
-        if name.startswith(prefix):
-            name = name.removeprefix(prefix)
-            break
-    name = name.replace("_processor_to_", "_to_")
-    if name.endswith("_to_out"):
-        name += "_0"
-    return _compvis().get(name, name)
+def _has_blocks(family: Family, layers: Iterable[_Layer]) -> bool:
+    """Whether the largest model of the family has as many blocks as the file changes."""
+    paths = {f"{layer.modules[family.id]}." for layer in layers if family.id in layer.modules}
+    for pattern, kind in family.blocks:
+        last = max((sizes[kind] for sizes in family.variants if kind in sizes), default=None)
+        numbers = [found[1] for path in paths if (found := pattern.match(path)) and found.groups()]
+        if last is not None and any(int(number) > last for number in numbers):
+            return False
+    return True
 
 
-@lru_cache(maxsize=1)
-def _compvis() -> dict[str, str]:
-    """{joined module: joined diffusers path}."""
-    return {module.replace(".", "_"): path for path, module in compvis_modules().items()}
+def _has_width(family: Family, layers: Iterable[_Layer]) -> bool:
+    """Whether a model of the family is as wide as the file, as far as its attention tells."""
+    found = {
+        layer.width
+        for layer in layers
+        if layer.width and family.id in layer.modules and _OF_STREAM.search(layer.modules[family.id])
+    }
+    return not family.widths or not found or not found.isdisjoint(family.widths)
 
 
-@lru_cache(maxsize=1)
-def compvis_modules() -> dict[str, str]:
-    """{joined diffusers path: module} of a UNet with two resnets a level, as all but KOALA have."""
-    resnet = ("in_layers.0", "in_layers.2", "emb_layers.1", "out_layers.0", "out_layers.3", "skip_connection")
-    attention = ["norm", "proj_in", "proj_out"]
-    parts = ["ff.net.0.proj", "ff.net.2", "norm1", "norm2", "norm3"]
-    parts += [f"attn{n}.to_{part}" for n in (1, 2) for part in ("q", "k", "v", "out.0")]
-    attention += [f"transformer_blocks.{depth}.{part}" for depth in range(10) for part in parts]
-    modules = ["time_embed.0", "time_embed.2", "input_blocks.0.0", "out.0", "out.2"]
-    modules += [f"middle_block.{n}.{part}" for n in (0, 2) for part in resnet]
-    modules += [f"middle_block.1.{part}" for part in attention]
-    for number in range(12):
-        if number in (3, 6, 9):
-            modules.append(f"input_blocks.{number}.0.op")
-        elif number:
-            modules += [f"input_blocks.{number}.0.{part}" for part in resnet]
-            modules += [f"input_blocks.{number}.1.{part}" for part in attention]
-        modules += [f"output_blocks.{number}.0.{part}" for part in resnet]
-        modules += [f"output_blocks.{number}.1.{part}" for part in attention]
-        if number in (2, 5, 8):
-            modules += [f"output_blocks.{number}.{child}.conv" for child in (1, 2)]
-    return {path.replace(".", "_"): module for path, module in unet_paths(modules).items()}
+def _versions(family: Family, layers: Iterable[_Layer]) -> Iterable[Family]:
+    """The versions of a family that a file may be for, and the family itself if it is a model of its own."""
+    paths = {layer.modules[family.id]: layer.width for layer in layers if family.id in layer.modules}
+    known = versions(family)
+    found = [family] if family.called or not known else []
+    for one in known:
+        version = one.version
+        assert version is not None
+        widths = {width for path, width in paths.items() if version.key in f".{path}.weight"}
+        if widths and (not version.width or version.width in widths):
+            return [one]
+        is_other = bool(widths - {0}) or (
+            version.only is not None and not all(map(version.only.match, paths))
+        )
+        if not is_other and _has_blocks(one, _as(one, family, layers)):
+            found.append(one)
+    return sorted(found, key=lambda one: one.version is not None and not one.version.width) or known
+
+
+def _as(version: Family, family: Family, layers: Iterable[_Layer]) -> list[_Layer]:
+    return [
+        _Layer({version.id: one.modules[family.id]}, one.width) for one in layers if family.id in one.modules
+    ]

@@ -62,7 +62,7 @@ def _paths(
     if family is not None:
         for table in family.tables:
             yield dict(diffusers_paths(table, elements_of(family), shapes))
-        if family.is_kind_of("unet"):
+        if family.root.id == "unet":
             paths = {path: own[module] for path, module in unet_paths(own).items()}
             yield paths
             yield {old_processor_path(path): target for path, target in paths.items()}
@@ -72,7 +72,7 @@ def _paths(
             path.removeprefix(family.folder): t for path, t in own.items() if path.startswith(family.folder)
         }
     if family is not None and family.released_as:
-        yield {_released(path, family): target for path, target in own.items()}
+        yield {released(path, family): target for path, target in own.items()}
     # Norms of Flux and its kin: what the host called `scale` it calls `weight` since February 2026.
     yield {f"{path}.scale": target for path, target in own.items() if path.endswith("_norm")}
 
@@ -84,7 +84,7 @@ def _own_paths(shapes: Shapes) -> Iterator[tuple[str, Target]]:
             yield module, Target(key)
 
 
-def _released(path: str, family: Family) -> str:
+def released(path: str, family: Family) -> str:
     """The path as the released files have it."""
     ours = dict(family.released_as)
     pattern = "|".join(map(re.escape, sorted(ours, key=len, reverse=True)))

@@ -6,11 +6,9 @@ Good enough to say which block and element a layer is in; which weight it really
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cache
 
-from ..families import Family, NameTable
-from .guess import canonical, compvis_modules
+from ..families import Family
+from .layer_names import canonical, modules_named
 from .names import PREFIX
 
 _ENCODER = re.compile(r"text encoder (\d): (.+)")
@@ -43,8 +41,7 @@ def likely_key(layer: str, family: Family | None) -> str:
     name = canonical(layer)
     if found := _ENCODER.fullmatch(name):
         return _encoder_key(int(found[1]), _dotted(found[2]), family)
-    path = compvis_modules().get(name) if family is not None and family.is_kind_of("unet") else None
-    path = path or _from_tables(name, family)
+    path = modules_named(layer).get(family.root.id) if family is not None else None
     if path is None:
         path = _BARE.sub("", layer) if "." in layer else _dotted(name)
     return f"{PREFIX}{path}.{'bias' if is_bias else 'weight'}"
@@ -63,37 +60,3 @@ def _encoder_key(number: int, path: str, family: Family | None) -> str:
 
 def _dotted(joined: str) -> str:
     return ".".join(_PARTED.findall(joined))
-
-
-def _from_tables(name: str, family: Family | None) -> str | None:
-    if family is None:
-        return None
-    for outside, inside in _reversed_tables(family):
-        if name in outside:
-            return outside[name]
-        found = _BLOCK.fullmatch(name)
-        if found and (found[1], found[3]) in inside:
-            folder, rest = inside[found[1], found[3]]
-            return f"{folder}.{found[2]}.{rest}"
-    return None
-
-
-_BLOCK = re.compile(r"(.+?)_(\d+)_(.+)")
-_Reversed = tuple[Mapping[str, str], Mapping[tuple[str, str], tuple[str, str]]]
-
-
-@cache
-def _reversed_tables(family: Family) -> tuple[_Reversed, ...]:
-    return tuple(map(_reversed, family.tables))
-
-
-def _reversed(table: NameTable) -> _Reversed:
-    """Modules outside blocks by their joined name, and (folder, module) by the joined names of both."""
-    outside = {name.replace(".", "_"): module for module, name in table.outside.items()}
-    inside: dict[tuple[str, str], tuple[str, str]] = {}
-    for folder, (theirs, modules) in table.blocks.items():
-        for module, names in modules.items():
-            for name in (names,) if isinstance(names, str) else names:
-                inside[theirs.replace(".", "_"), name.replace(".", "_")] = (folder, module)
-            inside[folder.replace(".", "_"), module.replace(".", "_")] = (folder, module)
-    return outside, inside

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 _RESNET: Mapping[str, str] = {
     "in_layers.0": "norm1",
@@ -101,3 +102,27 @@ def _inside(path: str, rest: str, module: str) -> Iterator[tuple[str, str]]:
 def old_processor_path(path: str) -> str:
     """How diffusers wrote an attention layer in 2023: `…attn1.processor.to_q`, `…processor.to_out`."""
     return path.replace(".to_", ".processor.to_").removesuffix(".0") if ".to_" in path else path
+
+
+@cache
+def compvis_modules() -> dict[str, str]:
+    """{joined diffusers path: module} of a UNet with two resnets a level, as all but KOALA have."""
+    resnet = ("in_layers.0", "in_layers.2", "emb_layers.1", "out_layers.0", "out_layers.3", "skip_connection")
+    attention = ["norm", "proj_in", "proj_out"]
+    parts = ["ff.net.0.proj", "ff.net.2", "norm1", "norm2", "norm3"]
+    parts += [f"attn{n}.to_{part}" for n in (1, 2) for part in ("q", "k", "v", "out.0")]
+    attention += [f"transformer_blocks.{depth}.{part}" for depth in range(10) for part in parts]
+    modules = ["time_embed.0", "time_embed.2", "input_blocks.0.0", "out.0", "out.2"]
+    modules += [f"middle_block.{n}.{part}" for n in (0, 2) for part in resnet]
+    modules += [f"middle_block.1.{part}" for part in attention]
+    for number in range(12):
+        if number in (3, 6, 9):
+            modules.append(f"input_blocks.{number}.0.op")
+        elif number:
+            modules += [f"input_blocks.{number}.0.{part}" for part in resnet]
+            modules += [f"input_blocks.{number}.1.{part}" for part in attention]
+        modules += [f"output_blocks.{number}.0.{part}" for part in resnet]
+        modules += [f"output_blocks.{number}.1.{part}" for part in attention]
+        if number in (2, 5, 8):
+            modules += [f"output_blocks.{number}.{child}.conv" for child in (1, 2)]
+    return {path.replace(".", "_"): module for path, module in unet_paths(modules).items()}

@@ -9,6 +9,8 @@ from family_table import known, mistake
 from recorded_hosts import VERSIONS, Entry
 
 from lora_core.families import families, find_family, find_version, words
+from lora_core.key_maps import model_names
+from lora_core.key_maps.layer_names import modules_named
 
 MODELS = [(version, name) for version in VERSIONS for name in recorded_hosts.models(version)]
 ENCODERS = [(version, name) for version in VERSIONS for name in recorded_hosts.encoders(version)]
@@ -34,6 +36,21 @@ def test_a_model_is_of_one_family_and_all_of_it_is_known(version: str, name: str
     assert found.without_element == ()
     assert found.missing == ()
     assert [one for one in found.elsewhere if not mistake(name, one)] == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_weight_is_a_module_of_its_record(version: str) -> None:
+    """So its name alone says the family and the key. A UNet's modules follow from rules."""
+    unknown = set()
+    for entry in recorded_hosts.models(version).values():
+        family = find_family(_bare(entry))
+        assert family is not None
+        if family.id != "unet":
+            modules = [key.rpartition(".")[0] for key in _bare(entry) if key.endswith((".weight", ".scale"))]
+            found = {one: modules_named(one).get(family.id, "") for one in modules}
+            # SAM 3 and 3.1 write one name with a dot and with an underscore.
+            unknown |= {m for m, one in found.items() if m.replace(".", "_") != one.replace(".", "_")}
+    assert unknown == set()
 
 
 @pytest.mark.parametrize(("version", "name"), ENCODERS)
@@ -68,8 +85,6 @@ def test_every_record_is_of_a_model_of_some_host() -> None:
 @pytest.mark.parametrize("version", [v for v in VERSIONS if v != "0.3.75"])
 def test_both_spellings_of_a_renamed_norm_lead_to_it(version: str) -> None:
     """ComfyUI called Flux's norms `scale` until February 2026, `weight` since."""
-    from lora_core.key_maps import model_names
-
     entry = recorded_hosts.models(version)["Flux"]
     shapes = recorded_hosts.shapes(entry)
     older = {key.replace("_norm.weight", "_norm.scale"): shape for key, shape in shapes.items()}

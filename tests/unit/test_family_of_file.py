@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lora_core.families import families, family_called
 from lora_core.families import family as family_by_id
-from lora_core.families import family_called
 from lora_core.key_maps.file_family import FileFamily, family_of_file, input_widths
+from lora_core.key_maps.guess import guess_family
 from lora_core.reading.key_names import group_keys
 
 K = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k"
@@ -119,3 +120,95 @@ def test_nothing_known_fits_everything() -> None:
 def test_the_width_of_a_layer_in_every_format_that_tells_it(shapes: dict[str, tuple[int, ...]]) -> None:
     keyed = {K + suffix: shape for suffix, shape in shapes.items()}
     assert input_widths(group_keys(keyed), keyed) == {K: 768}
+
+
+def _file(*paths: str, prefix: str = "transformer.", width: int = 3072) -> dict[str, int]:
+    return {prefix + path: width for path in paths}
+
+
+WAN = ("blocks.0.attn1.to_q", "blocks.3.ffn.net.0.proj")
+DOUBLE = ("transformer_blocks.0.attn.add_q_proj", "transformer_blocks.3.ff_context.net.2")
+
+
+@pytest.mark.parametrize(
+    ("layers", "metadata", "ids"),
+    [
+        # diffusers' Wan, also of a picture's file on a model of text alone
+        (_file(*WAN, width=5120), {}, {"wan"}),
+        (_file(*WAN, "blocks.0.attn2.add_k_proj", width=5120), {}, {"wan"}),
+        (_file("blocks_12.self_attn.k", "blocks_13.cross_attn.o", prefix="lora_unet_"), {}, {"wan"}),
+        # Double blocks alone are Flux's and those of all its relatives; the header decides.
+        (_file(*DOUBLE), {"ss_base_model_version": "flux1"}, {"flux"}),
+        (_file(*DOUBLE), {"ss_base_model_version": "hunyuan-video"}, {"hunyuan_video"}),
+        (_file(*DOUBLE), {"modelspec.architecture": "Flux-2-klein/lora"}, {"flux2"}),
+        # Ovis-Image has fewer blocks, Flux.2 and Chroma have no modulation in them.
+        (_file(*(f"single_transformer_blocks.{n}.norm.linear" for n in range(38))), {},
+         {"flux", "hunyuan_video", "hunyuan_image"}),
+        (_file("distilled_guidance_layer.in_proj"), {}, {"chroma"}),
+        (_file("single_transformer_blocks.47.attn.to_qkv_mlp_proj", width=6144), {}, {"flux2"}),
+        (_file("double_blocks_0_img_mod_linear", "txt_in_t_embedder_mlp_0", prefix="lora_unet_"), {}, None),
+        (_file("transformer_blocks.40.img_mod.1", "transformer_blocks.0.attn.to_q"), {}, {"qwen_image"}),
+        (_file("blocks.0.attn.wq", "blocks.27.mlp.up", prefix="diffusion_model.", width=6144), {}, {"krea2"}),
+        (_file("transformer_blocks.0.ff.gate", "text_fusion.projector", width=6144), {}, {"krea2"}),
+        (_file("blocks.0.self_attn.q_proj", "llm_adapter.blocks.0.self_attn.q_proj"), {}, {"anima"}),
+        (_file("blocks.0.self_attn.q_proj", prefix="net.", width=2048), {}, {"cosmos2", "anima"}),
+        (_file("transformer_blocks.0.audio_attn1.to_q", "transformer_blocks.0.attn1.to_q"), {}, {"ltx2"}),
+        (_file("layers.0.attention.to_q", width=3840), {}, {"z_image"}),
+        (_file("layers_0_attention_qkv", prefix="lora_unet__", width=3840), {}, {"z_image"}),
+        (_file("layers_0_attention_qkv", prefix="lora_unet_", width=2304), {}, {"lumina2", "newbie"}),
+        (_file("joint_blocks_0_x_block_attn_qkv", prefix="lora_unet_", width=1536), {}, {"sd3"}),
+        (_file("layers.0.self_attn.q_proj", "time_embed.linear_1", prefix="base_model.model."), {}, None),
+        (_file("visual_transformer_blocks.0.self_attention.to_query", prefix=""), {}, {"kandinsky5"}),
+        # A UNet's format without widths: what it has blocks for
+        (_file("down_blocks_0_attentions_0_transformer_blocks_0_ff_net_2", prefix="lora_unet_", width=0), {},
+         {"sd1", "sd2", "svd"}),
+        (_file("lora_unet_mid_block_attentions_0_transformer_blocks_9_ff_net_2", prefix="", width=0), {},
+         {"sdxl"}),
+        (_file("lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k", prefix="", width=2048), {},
+         {"sdxl"}),
+        (_file("something.else", "and_more"), {"ss_base_model_version": "wan2.2"}, {"wan"}),
+        (_file("something.else", "and_more"), {}, set()),
+    ],
+)  # fmt: skip
+def test_layers_of_every_family_are_known_for_what_they_are(
+    layers: dict[str, int], metadata: dict[str, str], ids: set[str] | None
+) -> None:
+    found = set(family_of_file(metadata, layers).ids)
+    if ids is None:  # relatives that share all of these layers
+        assert found & {"hunyuan_video", "ace_step15"}
+    else:
+        assert found == ids
+
+
+STYLES = (
+    "",
+    "diffusion_model.",
+    "transformer.",
+    "base_model.model.",
+    "lora_unet_",
+    "lycoris_",
+    "lora_transformer_",
+)
+
+
+@pytest.mark.parametrize("id", [id for id, one in families().items() if one.modules])
+def test_a_layer_of_a_family_is_never_said_to_be_another_alone(id: str) -> None:
+    """Each of its modules, and each name that others have for one, in every trainer's habit."""
+    one = families()[id]
+    paths = [module.replace("#", "0") for module in one.modules]
+    for table in one.tables:
+        for theirs, modules in table.blocks.values():
+            own = [
+                names
+                for module, names in modules.items()
+                if any(m.endswith(f"#.{module}") for m in one.modules)
+            ]
+            named = [name for names in own for name in ([names] if isinstance(names, str) else names) if name]
+            paths += [f"{theirs}.0.{name}" for name in named]
+    mistaken = []
+    for path in dict.fromkeys(paths):
+        for style in STYLES:
+            layer = style + (path.replace(".", "_") if style.endswith("_") else path)
+            if id not in (found := guess_family({layer: 0})) and found:
+                mistaken.append((layer, found))
+    assert mistaken == []

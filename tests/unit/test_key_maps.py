@@ -10,8 +10,9 @@ import torch
 
 from lora_core.families import family, find_family, find_version
 from lora_core.key_maps import StoredAt, names, read_layout, text_encoders
-from lora_core.key_maps.guess import canonical, guess_family
+from lora_core.key_maps.guess import guess_family
 from lora_core.key_maps.key_map import Target
+from lora_core.key_maps.layer_names import canonical
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -304,19 +305,18 @@ def test_spellings_of_a_layer_come_together(spellings: tuple[str, ...]) -> None:
     assert len({canonical(name) for name in spellings}) == 1
 
 
+FLUXES = ("flux", "longcat_image", "flux2", "hunyuan_video", "ovis_image", "chroma", "hunyuan_image")
+
+
 @pytest.mark.parametrize(
     ("layer", "width", "ids"),
     [
         ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k", 2048, ("sdxl",)),
         ("lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", 768, ("sd1",)),
-        (
-            "lora_unet_double_blocks_0_img_attn_qkv",
-            3072,
-            ("flux", "flux2", "chroma", "hunyuan_video", "hunyuan_image"),
-        ),
+        ("lora_unet_double_blocks_0_img_attn_qkv", 3072, FLUXES),
         ("diffusion_model.blocks.0.self_attn.q", 1536, ("wan",)),
-        ("transformer.transformer_blocks.3.img_mod.1", 3072, ("qwen_image",)),
-        ("lora_unet_layers_0_attention_qkv", 3840, ("z_image", "lumina2")),
+        ("transformer.transformer_blocks.3.img_mod.1", 3072, ("qwen_image", "mage_flow")),
+        ("lora_unet_layers_0_attention_qkv", 3840, ("z_image",)),
         ("something_else", 4, ()),
     ],
 )
