@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from ..errors import BadBlockText
@@ -10,7 +9,7 @@ from ..families import families
 from .block_weights import BlockWeights
 from .curves import read_curve
 from .families import ModelBlocks
-from .ids import BlockId, read_blocks
+from .ids import BlockId
 from .usual_blocks import whole_family
 
 MOST_BARS = 30
@@ -45,13 +44,6 @@ def _usual_models() -> tuple[ModelBlocks, ...]:
     """One model of every family whose blocks are known without a file."""
     every = ((id, record.variants[0]) for id, record in families().items() if record.variants)
     return tuple(
-        whole_family(id, [str(block) for part in variant for block in _blocks(part)]) for id, variant in every
+        whole_family(id, [str(BlockId(kind, n)) for kind, last in sizes.items() for n in range(last + 1)])
+        for id, sizes in every
     )
-
-
-def _blocks(text: str) -> Iterator[BlockId]:
-    blocks = read_blocks(text)
-    assert blocks is not None
-    assert blocks.first is not None
-    last = (blocks.last or blocks.first).number or 0
-    return (BlockId(blocks.first.prefix, number) for number in range((blocks.first.number or 0), last + 1))

@@ -39,7 +39,7 @@ def diffusers_names(shapes: Shapes, is_text_encoder: bool) -> Named:
     family = find_family(key.removeprefix(PREFIX) for key in shapes)
     if family is None:
         return
-    if family.is_kind_of("unet"):
+    if family.root.id == "unet":
         yield from ((f"unet.{path}", target) for path, target in _own_or_unet(shapes))
     for table in family.tables[:1]:
         for path, target in diffusers_paths(table, elements_of(family), shapes):
@@ -49,7 +49,7 @@ def diffusers_names(shapes: Shapes, is_text_encoder: bool) -> Named:
 def _own_or_unet(shapes: Shapes) -> Named:
     own = {module: key for key in shapes if (module := module_of(key)) is not None}
     family = find_family(key.removeprefix(PREFIX) for key in shapes)
-    if family is not None and family.is_kind_of("unet"):
+    if family is not None and family.root.id == "unet":
         yield from ((path, Target(own[module])) for path, module in unet_paths(own).items())
     else:
         yield from ((module, Target(key)) for module, key in own.items())
