@@ -100,8 +100,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _whole(digits: str) -> int:
-    if len(digits) > MAX_DIGITS:
-        raise BadJson(f"holds a number of {len(digits)} digits, at most {MAX_DIGITS} are read")
+    if len(digits.lstrip("-")) > MAX_DIGITS:
+        raise BadJson(f"holds a number of {len(digits.lstrip('-'))} digits, at most {MAX_DIGITS} are read")
     return int(digits)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 import urllib.error
@@ -15,7 +14,8 @@ from http.client import HTTPException, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..errors import AccessDenied, NotOffered, SiteError
+from ..errors import AccessDenied, BadJson, NotOffered, SiteError
+from ..untrusted import read_json
 
 _TIMEOUT_S = 30.0
 _MAX_ANSWER = 2**24
@@ -47,8 +47,8 @@ class Client:
         if len(raw) > _MAX_ANSWER:
             raise SiteError(self.site, f"answered with more than {_MAX_ANSWER // 2**20} MiB")
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError):
+            return read_json(raw, _MAX_ANSWER)
+        except BadJson:
             raise SiteError(self.site, "answered with something that is not JSON") from None
 
     def open(self, url: str, start: int = 0) -> HTTPResponse:

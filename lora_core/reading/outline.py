@@ -100,6 +100,8 @@ def numbers_in(data: bytes, dtype: Dtype) -> tuple[float, ...] | None:
         return struct.unpack(f"<{len(halves)}f", struct.pack(f"<{len(halves)}I", *(n << 16 for n in halves)))
     if dtype.is_complex or not (dtype.code or dtype.is_known):
         return None
+    if not data:
+        return ()
     if not dtype.code:  # float8, which no scale is stored in as a rule
         return tuple(torch.frombuffer(bytearray(data), dtype=dtype.torch).float().tolist())
     return struct.unpack(f"<{len(data) // dtype.itemsize}{dtype.code}", data)

@@ -67,10 +67,10 @@ def test_no_other_format_is_decoded_whatever_it_is_called(
 def test_a_picture_of_too_many_pixels_is_refused_before_they_are_decoded(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(_png_of(8_000, 8_000, (b"IDAT", zlib.compress(bytes(24_001 * 100)))))
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BadPicture, match="8000 × 8000 pixels"):
         pictures.small_webp(path, 256)
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert MOST < 8_000**2
 
 

@@ -54,7 +54,7 @@ def _spectrum(path: Path) -> Spectrum:
         ('{"a":' * 100_000, "deep"),
         ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "deep"),
         ('{"a": ' + "1" * 5_000 + "}", "5000 digits"),
-        ("-" + "9" * 400, "401 digits"),
+        ("-" + "9" * 400, "400 digits"),
         ("1e999", "a number that is too large"),
         ("[NaN]", "not a number"),
         ('{"a": 1, "a": 2}', "'a' twice"),
@@ -64,10 +64,10 @@ def _spectrum(path: Path) -> Spectrum:
     ],
 )
 def test_json_from_outside_is_read_within_bounds(text: str | bytes, words: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BadJson, match=words):
         read_json(text)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_json_within_the_bounds_is_what_python_reads() -> None:
@@ -93,13 +93,13 @@ SHAPES = {
 def test_a_shape_no_file_holds_is_one_broken_file(shape: list[Any], tmp_path: Path) -> None:
     entry = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
     path = _file(tmp_path, {"x.lora_up.weight": entry})
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BrokenFile) as raised:
         read_header(path)
     assert raised.value.key == "x.lora_up.weight"
     assert len(str(raised.value)) < 3_000
     assert read_facts(path).problem == str(raised.value)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_key_as_long_as_a_file_is_named_by_its_beginning(tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ LARGE = {
 @pytest.mark.parametrize("case", LARGE)
 def test_the_energy_of_large_changes_takes_little(case: str, tmp_path: Path) -> None:
     path = _saved(tmp_path, LARGE[case])
-    started = time.monotonic()
+    started = time.process_time()
     (part,) = _spectrum(path).parts
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
     if case == "two LoRAs of 40,000":
         assert part.energy == pytest.approx(4 * 40_000**2, rel=1e-6)
     if case.startswith("a LoKr"):

@@ -37,7 +37,7 @@ def test_a_lock_of_another_program_is_not_waited_for(
     started = time.monotonic()
     assert _alias(index, lora) == [lora]
     assert index.measure(lora).sha256
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     (note,) = index.notes
     assert "in use by another program" in note
     holder.execute("rollback")
@@ -76,7 +76,7 @@ def test_tables_that_are_not_ours_are_made_anew(
     other = sqlite3.connect(tmp_path / "index.sqlite3")
     other.executescript(damage)
     other.close()
-    assert index.facts(lora).alias == "Ink"
+    assert index.facts_of([lora])[lora].alias == "Ink"
     assert _alias(index, lora) == [lora]
     assert index.measure(lora).sha256
     index.close()
@@ -94,7 +94,7 @@ def test_rows_of_other_types_are_read_again(lora: Path, tmp_path: Path) -> None:
     other.execute("insert into aliases values ('Ink', 7)")
     other.commit()
     other.close()
-    assert index.facts(lora).alias == "Ink"
+    assert index.facts_of([lora])[lora].alias == "Ink"
     assert _alias(index, lora) == [lora]
 
 

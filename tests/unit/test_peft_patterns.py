@@ -81,11 +81,11 @@ REFUSED += ["a" * 3_000, "(" * 40 + "a" + ")" * 40, f"({'|'.join('a' * 900)})*",
 
 @pytest.mark.parametrize("pattern", REFUSED)
 def test_a_pattern_beyond_what_is_read_is_named(pattern: str, tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(BadPattern) as refused:
         Patterns(["fine", pattern])
     assert pattern[:20] in str(refused.value).replace("\\\\", "\\")
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def _peft_file(folder: Path, key: str, **config: Any) -> Path:
@@ -101,10 +101,10 @@ def _peft_file(folder: Path, key: str, **config: Any) -> Path:
 def test_a_pattern_that_never_ends_in_python_ends_here(field: str, pattern: str, tmp_path: Path) -> None:
     value = pattern if field == "target_modules" else {pattern: 2}
     path = _peft_file(tmp_path, "x." + "a" * 34, **{field: value})
-    started = time.monotonic()
+    started = time.process_time()
     lora = read_lora(read_file(path))
     assert lora.layers["x." + "a" * 34][0].scale == (1.0 if field == "target_modules" else 2.0)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_hundreds_of_patterns_and_layers_take_no_time(tmp_path: Path) -> None:
@@ -114,10 +114,10 @@ def test_hundreds_of_patterns_and_layers_take_no_time(tmp_path: Path) -> None:
     config = {"r": 2, "lora_alpha": 4, "alpha_pattern": patterns}
     path = tmp_path / "hostile.safetensors"
     path.write_bytes(save(tensors, {"lora_adapter_metadata": json.dumps(config)}))
-    started = time.monotonic()
+    started = time.process_time()
     lora = read_lora(read_file(path))
     assert [lora.layers[name][0].scale for name in (names[0], names[532], names[533])] == [0.5, 266.5, 2.0]
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
 
 
 _SIDES = (("A", (2, 6)), ("B", (8, 2)))

@@ -127,13 +127,22 @@ async def browser(run: Run) -> Counts:
     return await _pytest(run, "browser", run.root, RACK_CHROMIUM=str(run.browser))
 
 
-async def _pytest(run: Run, ring: str, cwd: Path, **extra: str) -> Counts:
-    """Run one folder of tests; counts come from its JUnit report, so a crash without one is a failure."""
-    folder = run.root / "tests" / ring
-    if not any(folder.rglob("test_*.py")):
+async def fuzz(run: Run) -> Counts:
+    """The fuzzing tests of the unit and the api ring with ten times as many cases: 50,000 and more."""
+    files = await _pytest(run, "unit", run.root, only="test_fuzz.py", RACK_FUZZ="10")
+    return files + await _pytest(run, "api", run.root, only="test_fuzz_requests.py", RACK_FUZZ="10")
+
+
+async def _pytest(run: Run, ring: str, cwd: Path, only: str = "", **extra: str) -> Counts:
+    """Run one folder of tests, or `only` one file of it.
+
+    Counts come from its JUnit report, so a crash without one is a failure.
+    """
+    folder = run.root / "tests" / ring / only
+    if not (folder.is_file() or any(folder.rglob("test_*.py"))):
         run.say(f"tests/{ring} has no tests")
         return Counts(failed=1)
-    report = run.ready.layout.logs / f"tests-{ring}.xml"
+    report = run.ready.layout.logs / f"tests-{ring}{'-' * bool(only)}{only.removesuffix('.py')}.xml"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     command: list[str | Path] = [run.ready.host.python, "-m", "pytest", folder, f"--junitxml={report}"]

@@ -44,6 +44,7 @@ RINGS = (
     Ring("host", checks.host, 270, _HOST),
     Ring("api", checks.api, 110, _HOST),
     Ring("browser", checks.browser, 320, _HOST),
+    Ring("fuzz", checks.fuzz, 600, _HOST, is_on_demand=True),
 )
 
 
