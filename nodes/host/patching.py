@@ -105,9 +105,13 @@ def apply_stack(
         model = _changed(model, model_names, [v for _, v in used], ways)
         for (place, verdict), way in zip(used, ways, strict=True):
             verdicts[place] = replace(verdict, way=str(way))
+        model = with_metadata(model, verdicts)
     if clip is not None and clip_names is not None:
         uses = [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip]
-        clip = _patched(clip, clip_names, uses)
+        patched = _patched(clip, clip_names, uses)
+        if patched is not clip:
+            _set_metadata(patched.patcher, verdicts)
+        clip = patched
     return Applied(model, clip, report(verdicts, CACHE.use, entries), tuple(verdicts))
 
 
@@ -136,6 +140,25 @@ def _changed(model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict], ways:
     )
     windows = [(entry.start, entry.stop) for _, entry, _ in live]
     return live_model(model, plan, within_windows([use.strength for use, _, _ in live], windows))
+
+
+def with_metadata(model: Patcher, verdicts: Sequence[Verdict]) -> Patcher:
+    """A clone with what the files say of themselves, as after the host's loaders in a chain: the last one's.
+
+    The host's loaders set it since 0.28 (comfy/sd.py `load_lora_for_models`), and its nodes read it: the scale
+    of an IC-LoRA's reference. The model itself comes back where no file says anything.
+    """
+    if not any(verdict.lora.metadata for verdict in verdicts):
+        return model
+    clone = model.clone()
+    _set_metadata(clone, verdicts)
+    return clone
+
+
+def _set_metadata(patcher: Patcher, verdicts: Sequence[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.lora.metadata:
+            patcher.set_attachments("lora_metadata", dict(verdict.lora.metadata))
 
 
 def _patched(patcher: P, key_map: KeyMap, found: Sequence[_Use]) -> P:

@@ -96,3 +96,20 @@ def test_texts_stand_out_from_their_ground(bench: Workbench, theme: str) -> None
     expect(floating.get_by_role("slider").first).to_be_visible()
     expect(floating.get_by_role("alert")).to_be_hidden()
     assert _faint(floating) == {}
+
+
+_SET_WIDTH = """(id) => {
+    for (const widget of app.graph.getNodeById(id).widgets) widget.width = 150;
+    app.canvas.setDirty(true, true);
+}"""
+
+
+@pytest.mark.frontends
+def test_the_rack_stays_as_wide_as_its_node(bench: Workbench) -> None:
+    """The page's properties panel gives the widgets of a selected node its own width (1.45 and later)."""
+    rack = bench.add_rack("<lora:add_detail:1>")
+    bench.at_rest(rack.element)
+    before = bench.box(rack.element)["width"]
+    bench.page.evaluate(_SET_WIDTH, rack.node)
+    bench.at_rest(rack.element)
+    assert bench.box(rack.element)["width"] == pytest.approx(before, abs=1)

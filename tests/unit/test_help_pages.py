@@ -21,8 +21,13 @@ NODES = sorted(TEXTS["en"])
 
 
 def page_of(node: str, language: str) -> Path:
-    """Where the host looks: `<node>/<language>.md` first, then `<node>.md`."""
-    return DOCS / f"{node}.md" if language == "en" else DOCS / node / f"{language}.md"
+    """Where the host looks first."""
+    return DOCS / node / f"{language}.md"
+
+
+def page_for_others(node: str) -> Path:
+    """Where the host looks when there is no page in the person's language."""
+    return DOCS / f"{node}.md"
 
 
 def read(node: str, language: str) -> str:
@@ -44,6 +49,12 @@ def test_a_page_says_all_there_is_to_a_node(node: str, language: str) -> None:
     assert len(re.findall("^## ", page, re.MULTILINE)) == 4, "inputs, outputs, an example, errors"
 
 
+@pytest.mark.parametrize("node", NODES)
+def test_all_other_languages_get_the_english_page(node: str) -> None:
+    """A copy: the host asks for en.md by name, and follows no links between pages."""
+    assert page_for_others(node).read_bytes() == page_of(node, "en").read_bytes()
+
+
 @pytest.mark.parametrize("language", TEXTS)
 @pytest.mark.parametrize("node", NODES)
 def test_pictures_are_there_and_small(node: str, language: str) -> None:
@@ -57,6 +68,6 @@ def test_pictures_are_there_and_small(node: str, language: str) -> None:
 
 def test_no_page_and_no_picture_is_left_over() -> None:
     pages = {page_of(node, language) for node in NODES for language in TEXTS}
-    assert set(DOCS.rglob("*.md")) == pages
+    assert set(DOCS.rglob("*.md")) == pages | {page_for_others(node) for node in NODES}
     linked = {link for page in pages for link in re.findall(r"\(images/([^)]+)\)", page.read_text("utf-8"))}
     assert {path.name for path in (DOCS / "images").iterdir()} == linked

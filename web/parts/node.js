@@ -26,6 +26,8 @@ export function addView(node, name, element, minHeight) {
     getMinHeight: minHeight,
   });
   widget.serialize = false; // not in the workflow
+  // A view is as wide as its node. The page's properties panel sets the width of a selected node's widgets to its own.
+  Object.defineProperty(widget, "width", { get: () => undefined, set: () => {} });
 }
 
 /** Whether a value comes over a wire. @param {LGraphNode} node @param {string} name of the input */

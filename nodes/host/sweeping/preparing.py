@@ -19,7 +19,7 @@ from ....lora_core.errors import SweepMismatch
 from ....lora_core.live import Plan
 from ..key_maps import clip_map, model_map
 from ..live import live_model, not_live, with_rows
-from ..patching import apply_stack, judge
+from ..patching import apply_stack, judge, with_metadata
 from ..protocols import Clip, Guider, Patcher
 from .conds import PER_GROUP, CondPart, PerGroup
 from .sampling import Passes, SweepSampling
@@ -68,7 +68,7 @@ def prepare_sweep(
     applied = apply_stack(model, clip, sweep.stack)
     wire = LoraSweep(sweep, _count(latent))
     assert applied.model is not None  # one was given
-    swept_model, sampling = _swept_model(applied.model, sweep, verdicts)
+    swept_model, sampling = _swept_model(with_metadata(applied.model, verdicts), sweep, verdicts)
     sampling = replace(
         sampling,
         is_numbered="batch_index" in latent,
