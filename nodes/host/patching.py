@@ -145,8 +145,8 @@ def _changed(model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict], ways:
 def with_metadata(model: Patcher, verdicts: Sequence[Verdict]) -> Patcher:
     """A clone with what the files say of themselves, as after the host's loaders in a chain: the last one's.
 
-    The host's loaders set it since 0.28 (comfy/sd.py `load_lora_for_models`), and its nodes read it: the scale
-    of an IC-LoRA's reference. The model itself comes back where no file says anything.
+    The loaders set it since 0.28 (comfy/sd.py `load_lora_for_models`), and nodes of the host read it: the
+    scale of an IC-LoRA's reference. The model itself comes back where no file says anything.
     """
     if not any(verdict.lora.metadata for verdict in verdicts):
         return model

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from inspect import Parameter, Signature
 from typing import Any
 
+import host_table
 import pytest
 import recorded_hosts
 from recorded_hosts import ROOT, VERSIONS
@@ -29,6 +30,12 @@ def test_a_record_leaves_nothing_of_its_host_out(version: str) -> None:
     }  # fmt: skip
     assert len(recorded_hosts.models(version)) > 60
     assert len(recorded_hosts.encoders(version)) > 25
+
+
+def test_the_tables_of_the_document_are_current() -> None:
+    text = host_table.DOCUMENT.read_text(encoding="utf-8")
+    assert "| 0.28.0 |" in text
+    assert text == host_table.current(text), "run tests/unit/host_table.py"
 
 
 # Samplers

@@ -53,7 +53,11 @@ def build(name: str) -> tuple[torch.nn.Module, dict[str, Any]]:
     if made is None:
         raise NotOfThisHost(name)
     wanted = {key: value for key, value in configurations()[name].items() if key != "reduced"}
-    return built_by(made, wanted)
+    model, config = built_by(made, wanted)
+    plain = configurations().get(name.partition("__")[0], wanted)
+    if any(plain.get(key) != wanted[key] for key in wanted.keys() - config.keys()):
+        raise NotOfThisHost(name)  # what makes it a variant is unknown here
+    return model, config
 
 
 def built_by(
