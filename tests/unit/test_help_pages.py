@@ -52,7 +52,8 @@ def test_a_page_says_all_there_is_to_a_node(node: str, language: str) -> None:
 @pytest.mark.parametrize("node", NODES)
 def test_all_other_languages_get_the_english_page(node: str) -> None:
     """A copy: the host asks for en.md by name, and follows no links between pages."""
-    assert page_for_others(node).read_bytes() == page_of(node, "en").read_bytes()
+    copy = f"cp web/docs/{node}/en.md web/docs/{node}.md"
+    assert page_for_others(node).read_bytes() == page_of(node, "en").read_bytes(), copy
 
 
 @pytest.mark.parametrize("language", TEXTS)
