@@ -51,6 +51,8 @@ class Patcher(Protocol):
 
     def set_injections(self, key: str, injections: list[Any]) -> None: ...
 
+    def set_attachments(self, key: str, attachment: object) -> None: ...
+
 
 class Clip(Protocol):
     """comfy.sd.CLIP: text encoders behind one tokenizer. Its `clone` has a patcher of its own."""

@@ -20,14 +20,25 @@ OBJECTS: Mapping[str, str] = {
 """Objects the host hands to the pack → their class."""
 
 
+MODULES = (
+    "comfy.conds", "comfy.controlnet", "comfy.hooks", "comfy.k_diffusion.sampling", "comfy.lora",
+    "comfy.model_management", "comfy.model_patcher", "comfy.nested_tensor", "comfy.ops",
+    "comfy.patcher_extension", "comfy.sample", "comfy.sampler_helpers", "comfy.samplers", "comfy.sd",
+    "comfy.utils", "comfy.weight_adapter", "execution", "folder_paths", "server",
+)  # fmt: skip
+"""Modules of the host whose public names are recorded, whether the pack mentions them yet or not."""
+
+
 def record(nodes: Path) -> dict[str, Any]:
-    """`names`: dotted name the pack mentions → its parameters, null for what cannot be called.
+    """`names`: dotted name → its parameters, null for what cannot be called.
 
     `methods`: object → method → parameters. A parameter is [name, kind, has a default].
-    A name or class the host does not have is left out.
+    Names are those of MODULES and what else the pack mentions; what the host does not have is left out.
     """
-    names = sorted({call.name for call in host_calls(nodes)})
-    found = {name: _find(name) for name in names}
+    names = {call.name for call in host_calls(nodes)}
+    for module in MODULES:
+        names |= {f"{module}.{name}" for name, value in _public(_find(module)) if not inspect.ismodule(value)}
+    found = {name: _find(name) for name in sorted(names)}
     classes = {word: _find(path) for word, path in OBJECTS.items()}
     return {
         "names": {name: _parameters(value) for name, value in found.items() if value is not _ABSENT},
@@ -36,6 +47,11 @@ def record(nodes: Path) -> dict[str, Any]:
 
 
 _ABSENT = object()
+
+
+def _public(module: Any) -> list[tuple[str, Any]]:
+    values = vars(module).items() if inspect.ismodule(module) else ()
+    return [(name, value) for name, value in values if not name.startswith("_")]
 
 
 def _find(name: str) -> Any:
