@@ -183,7 +183,8 @@ def test_a_model_is_found_where_the_host_finds_it(class_name: str, keys: tuple[s
     theirs = config.process_unet_state_dict(dict(own))
     assert len(layout.model) == len(theirs)
     for key, value in theirs.items():
-        place = layout.model[f"diffusion_model.{key}"]
+        newest = key.replace("_norm.scale", "_norm.weight")  # as ComfyUI calls it since February 2026
+        place = layout.model[f"diffusion_model.{newest}"]
         stored = own[place.key.removeprefix("model.diffusion_model.")]
         assert torch.equal(place.view(stored), value), key
 
