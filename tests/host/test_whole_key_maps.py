@@ -86,12 +86,11 @@ def test_text_encoder_map_equals_the_hosts(name: str, record_property: Any) -> N
     print(f"\n{name}: {compared} names equal to the host's, {len(ours) - compared} more", end="")
 
 
-def test_every_family_the_host_has_is_found() -> None:
-    found = set()
+def test_every_model_of_the_host_is_of_a_family() -> None:
+    """That every family is some host's, the unit ring asks of all recorded hosts together."""
+    found = {}
     for name in families.MODELS:
         keys = [key.removeprefix("diffusion_model.") for key in _shapes(families.model(name))]
-        family = our_families.find_family(keys)
-        assert family is not None, name
-        found.add(family)
-    known = {one for one in our_families.families().values() if one.markers}
-    assert found == known
+        found[name] = our_families.find_family(keys)
+    assert [name for name, family in found.items() if family is None] == []
+    assert len({family.id for family in found.values() if family is not None}) > 20
