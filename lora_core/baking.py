@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from .adapters import Padded
 from .applying import (
     ForeignStep,
     Match,
@@ -86,8 +85,8 @@ class Bake:
         shape = self.header.tensors[key].shape
         for use in (use for uses in self.uses.get(key, {}).values() for use in uses):
             for adapter in self.verdicts[use.index].lora.layers[use.layer]:
-                if isinstance(adapter, Padded):
-                    shape = tuple(map(max, shape, adapter.shape))
+                if adapter.grown_shape is not None:
+                    shape = tuple(map(max, shape, adapter.grown_shape))
         return shape
 
     def patched(self, key: str, stored: Tensor, scale: Tensor | None = None) -> Tensor:

@@ -1,125 +1,168 @@
-"""One small file per formula, all of the same shape.
+"""One small file per kind of adapter, all of the same shape.
 
-A formula's file has a frozen dataclass (the stored tensors of one layer, and numbers) that is an `Adapter`,
-and a function `from_roles` that makes one from the roles key_names.py found, or None. `find` puts them
-together; docs/adapters.md is the table of them.
+A kind's file has a frozen dataclass (the stored tensors of one layer, and numbers) that is an `Adapter`, a
+function `from_roles` that makes one from the roles of a layer's tensors, and an `AdapterKind` with the rest.
+`KINDS` lists them, `find` puts them together; docs/adapters.md is the table of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from . import dora, full, glora, ia3, in_parts, loha, lokr, low_rank, oft, padded
-from .adapter import Adapter as Adapter
-from .change import Reorder as Reorder
+from . import dora, full, glora, ia3, in_parts, input_rotation, loha, lokr, low_rank, oft, padded
+from .adapter import Adapter, AdapterKind, Factors, RoleShapes
+from .change import Reorder, energy, product_energy
 from .full import Difference
 from .in_parts import InParts
 from .loha import LoHa
 from .lokr import LoKr
 from .low_rank import LowRank, LowRankRun, join
-from .padded import MAX_DIMENSIONS, Padded
-from .roles import LEAST_AXES, MOST_AXES, BadTensors, Roles
+from .padded import MAX_DIMENSIONS
+from .roles import MOST_AXES, BadTensors, Roles
+from .rows_of import RowsOf, rows_of
 
 __all__ = [
+    "COUNTS",
+    "KINDS",
     "LEAST_AXES",
     "MAX_DIMENSIONS",
     "MOST_AXES",
+    "PEFT_ROLES",
+    "RANK_ROLES",
+    "SCALED_ROLES",
+    "SUFFIXES",
     "Adapter",
     "BadTensors",
     "Difference",
+    "Factors",
     "InParts",
     "Layer",
     "LoHa",
     "LoKr",
     "LowRank",
     "LowRankRun",
-    "Padded",
     "Reorder",
+    "RoleShapes",
     "Roles",
+    "energy",
     "find",
+    "input_width",
     "join",
     "pack",
+    "product_energy",
+    "rows_of",
     "unpack",
 ]
 
-FORMULAS: tuple[Callable[[Roles], tuple[Any, set[str]] | None], ...] = (
-    full.value_from_roles,
-    low_rank.from_roles,
-    loha.from_roles,
-    lokr.from_roles,
-    glora.from_roles,
-    oft.from_roles,
-    ia3.from_roles,
-    full.difference_from_roles,
+KINDS: tuple[AdapterKind, ...] = (
+    full.VALUE,
+    low_rank.KIND,
+    loha.KIND,
+    lokr.KIND,
+    glora.KIND,
+    oft.KIND,
+    input_rotation.KIND,
+    ia3.KIND,
+    full.KIND,
 )
-"""Each gives an adapter and the roles it used, or None when its roles are not there. A layer that holds
-several gets all of them, in this order."""
+"""A layer that holds tensors of several kinds gets all of them, in this order."""
+
+SUFFIXES: Mapping[str, str] = {
+    ".alpha": "alpha",
+    ".reshape_weight": "reshape",
+    **dora.SUFFIXES,
+    **{suffix: role for kind in KINDS for suffix, role in kind.suffixes.items()},
+}
+"""End of a tensor's key → its role, for every tensor that is no half of a low-rank pair."""
+
+PEFT_ROLES: Mapping[str, str] = {
+    **dora.PEFT,
+    **{part: role for kind in KINDS for part, role in kind.peft.items()},
+}
+"""What PEFT writes before the name of an adapter, if it writes one → role."""
+
+RANK_ROLES = tuple(role for kind in KINDS for role in kind.rank_roles)
+"""Roles whose rows are the rank."""
+
+SCALED_ROLES = frozenset(RANK_ROLES).union(*(kind.scaled_roles for kind in KINDS))
+"""Roles that a scale is for."""
+
+COUNTS = frozenset({"alpha", "scale", "reshape"}).union(*(kind.counts for kind in KINDS))
+"""Roles that may be integers."""
+
+LEAST_AXES: Mapping[str, int] = {
+    "alpha": 0,
+    "scale": 0,
+    **{role: axes for kind in KINDS for role, axes in kind.least_axes.items()},
+}
+"""Role → how many dimensions its tensor has at least; what is not here has one."""
 
 _CLASSES: Mapping[str, Callable[..., Adapter]] = {
     cls.__name__: cls
     for cls in (
-        low_rank.LowRank,
-        low_rank.LowRankRun,
+        *(cls for kind in KINDS for cls in kind.classes),
         padded.Padded,
-        loha.LoHa,
-        lokr.LoKr,
-        glora.GLoRA,
-        oft.OFT,
-        oft.BOFT,
-        ia3.IA3,
-        full.Difference,
-        full.SetWeight,
         dora.DoRA,
         dora.PeftDoRA,
         in_parts.InParts,
+        RowsOf,
     )
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """The adapters of one layer: of its weight, and of its bias."""
+    """The adapters of one layer: of its weight, and of other parameters of its module by their name."""
 
     weight: tuple[Adapter, ...]
-    bias: tuple[Adapter, ...]
+    beside: Mapping[str, tuple[Adapter, ...]] = field(default_factory=dict)
+
+    @property
+    def bias(self) -> tuple[Adapter, ...]:
+        """The adapters of its bias."""
+        return self.beside.get("bias", ())
 
 
 def find(tensors: Roles) -> Layer | None:
-    """The adapters a layer's roles make, or None when a role is left that no formula here knows.
+    """The adapters a layer's roles make, or None when a role is left that no kind here knows.
 
     Raises BadTensors when tensors do not belong together.
     """
     found: list[Adapter] = []
+    beside: dict[str, list[Adapter]] = {}
     used: set[str] = set()
-    for formula in FORMULAS:
-        made = formula(tensors)
+    for kind in KINDS:
+        made = kind.from_roles(tensors)
         if made is not None:
             adapter, roles = _decorate(made[0], tensors)
             found.append(adapter)
             used |= made[1] | roles
-    if sum(isinstance(adapter, dora.DoRA | dora.PeftDoRA) for adapter in found) > 1:
-        raise BadTensors((used & {"dora_scale", "magnitude"}).pop(), "stands beside two formulas")
-    biases, roles = full.biases_from_roles(tensors)
-    turned = ia3.bias_from_roles(tensors)
-    used |= roles
-    if tensors.keys() != used | ({"alpha", "scale"} & tensors.keys()) or not (found or biases):
+        used |= kind.beside_roles & tensors.keys()
+        for parameter, adapters in kind.beside_from_roles(tensors).items():
+            beside.setdefault(parameter, []).extend(adapters)
+    if sum(isinstance(adapter, dora.DoRA) for adapter in found) > 1:
+        raise BadTensors((used & dora.ROLES).pop(), "stands beside two formulas")
+    others = {parameter: tuple(adapters) for parameter, adapters in beside.items() if adapters}
+    if tensors.keys() != used | ({"alpha", "scale"} & tensors.keys()) or not (found or others):
         return None
-    return Layer(tuple(found), (*([turned[0]] if turned else []), *biases))
+    return Layer(tuple(found), others)
 
 
-def _decorate(adapter: Any, tensors: Roles) -> tuple[Adapter, set[str]]:
+def _decorate(adapter: Adapter, tensors: Roles) -> tuple[Adapter, set[str]]:
     """An adapter with what else its layer says about it: a larger shape, the lengths of a DoRA."""
-    if not isinstance(adapter, dora.Inner):
-        made: Adapter = adapter
-        return made, set()
     decorated, roles = dora.wrap(adapter, tensors)
-    if "reshape" in tensors and not isinstance(decorated, low_rank.LowRank):
-        raise BadTensors("reshape", f"works only with a plain LoRA, not with {decorated.kind}")
-    if isinstance(decorated, low_rank.LowRank):
+    if isinstance(decorated, LowRank):
         return padded.pad(decorated, tensors)
+    if "reshape" in tensors and adapter.takes_lengths:
+        raise BadTensors("reshape", f"works only with a plain LoRA, not with {decorated.kind}")
     return decorated, roles
+
+
+def input_width(shapes: RoleShapes) -> int:
+    """How wide the input of a layer is, from the shapes of its roles; 0 where they do not tell."""
+    return next((width for kind in KINDS if (width := kind.input_width(shapes))), 0)
 
 
 def pack(adapter: Adapter) -> tuple[Any, ...]:
@@ -131,6 +174,8 @@ def pack(adapter: Adapter) -> tuple[Any, ...]:
 def unpack(packed: tuple[Any, ...]) -> Adapter:
     """The inverse of `pack`."""
     name, *values = packed
-    return _CLASSES[name](
-        *(unpack(v) if isinstance(v, tuple) and v and v[0] in _CLASSES else v for v in values)
-    )
+    return _CLASSES[name](*(unpack(v) if _is_packed(v) else v for v in values))
+
+
+def _is_packed(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and isinstance(value[0], str) and value[0] in _CLASSES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,6 +41,28 @@ def add_product(
         return weight
     change = torch.mm(up, down).mul_(factor).view(weight.shape)
     return weight.add_(change if reorder is None else reorder(change))
+
+
+def energy(tensor: Tensor) -> float:
+    """The sum of squares, in double precision a row at a time."""
+    wide = tensor if tensor.dtype == torch.float64 else tensor.float()
+    rows: Tensor = torch.linalg.vector_norm(wide.reshape(tensor.shape[0] if tensor.ndim else 1, -1), dim=1)
+    return float(rows.double().square().sum())
+
+
+def product_energy(up: Tensor, down: Tensor) -> float:
+    """‖up @ down‖² = Σ (upᵀup) ∘ (down·downᵀ), in numbers of rank², not of the weight."""
+    if up.shape[1] >= min(up.shape[0], down.shape[1]):
+        return energy(torch.mm(up, down))
+    inner = torch.mm(up.T, up).double().mul_(torch.mm(down, down.T).double())
+    total = float(inner.sum())
+    return max(total, 0.0) if isfinite(total) else total  # rounding may leave a product of nothing below 0
+
+
+def product_rows(first: Tensor, last: Tensor | None, rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """Some rows of first @ last, or of first alone."""
+    some = first[rows].to(dtype)
+    return some if last is None else torch.mm(some, last.to(dtype))
 
 
 def blockwise(weight: Tensor, *sizes: int) -> Tensor | None:

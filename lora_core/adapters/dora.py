@@ -1,8 +1,10 @@
-"""DoRA on any of the other kinds: V = W + ΔW is given the stored lengths of its rows or columns.
+"""DoRA on another kind: V = W + ΔW is given the stored lengths m of its rows or columns (Liu et al. 2024).
 
-LyCORIS keeps `dora_scale`, (out, 1, …) or (1, in, …), and at strength s multiplies V by 1 + s·(m / ‖V‖ − 1)
-(functional/general.py `weight_decompose`). PEFT keeps `lora_magnitude_vector`, (out,) or (1, out, 1, 1),
-scales ΔW by the strength and always multiplies by m / ‖V‖ (tuners/lora/dora.py; Liu et al. 2024, equation 5).
+    W′ = W + s·(V·m/‖V‖ − W)
+
+so strength is a fader from the weight to what the trainer's library makes of it at 1. LyCORIS keeps
+`dora_scale`, (out, 1, …) or (1, in, …) (functional/general.py `weight_decompose`); PEFT keeps
+`lora_magnitude_vector`, (out,) or (1, out, 1, 1) (tuners/lora/dora.py), which ai-toolkit calls `magnitude`.
 """
 
 from __future__ import annotations
@@ -12,35 +14,40 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from .adapter import Adapter
 from .change import Reorder, columns, rows
-from .glora import GLoRA
-from .loha import LoHa
-from .lokr import LoKr
-from .low_rank import LowRank
-from .oft import BOFT, OFT
 from .roles import BadTensors, Roles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Inner = LowRank | LoHa | LoKr | GLoRA | OFT | BOFT
+SUFFIXES = {".dora_scale": "dora_scale", ".magnitude": "magnitude"}
+PEFT = {"lora_magnitude_vector": "magnitude"}
+ROLES = frozenset({"dora_scale", "magnitude"})
 
 
 @dataclass(frozen=True, eq=False)
-class _Decorated:
-    """Another adapter, and the lengths its sum with the weight is given."""
+class DoRA(Adapter):
+    """`magnitude` (out,) or, with `on_input`, (in,): the lengths the sum with the weight is given."""
 
     needs_weight: ClassVar[bool] = True
 
-    inner: Inner
+    inner: Adapter
     magnitude: Tensor
-
-    def _fits_axis(self, shape: tuple[int, ...], axis: int) -> bool:
-        return self.inner.fits(shape) and self.magnitude.numel() == shape[axis]
+    on_input: bool = False
 
     @property
     def kind(self) -> str:
         return f"DoRA on {self.inner.kind}"
+
+    @property
+    def unlike_host(self) -> str:
+        if self.on_input:
+            return ""
+        return (
+            "row lengths are measured after the change, as LyCORIS trains it; "
+            "ComfyUI measures them before the change"
+        )
 
     @property
     def rank(self) -> int | None:
@@ -50,25 +57,16 @@ class _Decorated:
     def change_shape(self) -> tuple[int, int] | None:
         return self.inner.change_shape
 
-
-@dataclass(frozen=True, eq=False)
-class DoRA(_Decorated):
-    """LyCORIS: `magnitude` (out,) or, with `on_input`, (in,)."""
-
-    unlike_host: ClassVar[str] = (
-        "row lengths are measured after the change, and the strength acts as in LyCORIS; "
-        "ComfyUI measures them before the change and blends the result with the weight"
-    )
-
-    on_input: bool
-
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return len(shape) >= 2 and self._fits_axis(shape, int(self.on_input))
+        return (
+            len(shape) >= 2 and self.inner.fits(shape) and self.magnitude.numel() == shape[int(self.on_input)]
+        )
 
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
-        """Add the whole change to `weight` in place, then bring rows or columns nearer to their length."""
+        """Add the whole change to `weight` in place, give it its lengths, and go that way by the strength."""
+        before = None if strength == 1 else weight.clone()
         self.inner.apply(weight, 1.0, dtype, reorder)
         shaped = columns if self.on_input else rows
         # The length is never 0: LyCORIS adds the dtype's eps too.
@@ -76,29 +74,17 @@ class DoRA(_Decorated):
         magnitude = shaped(self.magnitude.to(weight.device, length.dtype), weight)
         if reorder is not None and not self.on_input:
             magnitude = reorder(magnitude)
-        factor = magnitude.div(shaped(length, weight)).sub_(1).mul_(strength).add_(1)
-        return weight.mul_(factor)
+        weight.mul_(magnitude.div(shaped(length, weight)))
+        return weight if before is None else weight.copy_(before.lerp_(weight, strength))
 
 
 @dataclass(frozen=True, eq=False)
-class PeftDoRA(_Decorated):
-    """PEFT: `magnitude` (out,)."""
+class PeftDoRA(DoRA):
+    """The same of PEFT's file, whose lengths are always those of rows."""
 
-    unlike_host: ClassVar[str] = "ComfyUI does not read the magnitudes and would apply a plain LoRA"
-
-    def fits(self, shape: tuple[int, ...]) -> bool:
-        return len(shape) >= 2 and self._fits_axis(shape, 0)
-
-    def apply(
-        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
-    ) -> Tensor:
-        """Add the change to `weight` in place, then give its rows their length."""
-        self.inner.apply(weight, strength, dtype, reorder)
-        length = _length(weight, on_input=False).clamp_min(torch.finfo(torch.float32).tiny)
-        magnitude = rows(self.magnitude.to(weight.device, length.dtype), weight)
-        if reorder is not None:
-            magnitude = reorder(magnitude)
-        return weight.mul_(magnitude.div(rows(length, weight)))
+    @property
+    def unlike_host(self) -> str:
+        return "ComfyUI does not read the magnitudes and would apply a plain LoRA"
 
 
 def _length(weight: Tensor, on_input: bool) -> Tensor:
@@ -109,20 +95,27 @@ def _length(weight: Tensor, on_input: bool) -> Tensor:
     return length
 
 
-def wrap(inner: Inner, tensors: Roles) -> tuple[Inner | DoRA | PeftDoRA, set[str]]:
+def wrap(inner: Adapter, tensors: Roles) -> tuple[Adapter, set[str]]:
     """The adapter with the magnitudes of its layer, if there are any, and the roles used."""
-    if "dora_scale" in tensors:
-        magnitude = tensors["dora_scale"]
-        on_input = magnitude.ndim >= 2 and magnitude.shape[0] == 1 < magnitude.numel()
-        _check(magnitude, inner, "dora_scale", on_input)
-        return DoRA(inner, magnitude.flatten(), on_input), {"dora_scale"}
-    if "magnitude" in tensors:
-        _check(tensors["magnitude"], inner, "magnitude", on_input=False)
-        return PeftDoRA(inner, tensors["magnitude"].flatten()), {"magnitude"}
+    if not inner.takes_lengths:
+        return inner, set()
+    for role, cls in (("dora_scale", DoRA), ("magnitude", PeftDoRA)):
+        if role in tensors:
+            magnitude = tensors[role]
+            on_input = role == "dora_scale" and _is_by_input(magnitude, inner.change_shape)
+            _check(magnitude, inner, role, on_input)
+            return cls(inner, magnitude.flatten(), on_input), {role}
     return inner, set()
 
 
-def _check(magnitude: Tensor, inner: Inner, role: str, on_input: bool) -> None:
+def _is_by_input(magnitude: Tensor, shape: tuple[int, int] | None) -> bool:
+    """Whether the numbers are those of inputs. Converters have written rows as (1, out) too."""
+    if magnitude.ndim < 2 or not magnitude.shape[0] == 1 < magnitude.numel():
+        return False
+    return shape is None or shape[1] % magnitude.numel() == 0 or shape[0] != magnitude.numel()
+
+
+def _check(magnitude: Tensor, inner: Adapter, role: str, on_input: bool) -> None:
     one_axis = magnitude.numel() == max(magnitude.shape, default=1)
     shape = inner.change_shape
     fits = shape is None or (shape[1] % magnitude.numel() == 0 if on_input else shape[0] == magnitude.numel())

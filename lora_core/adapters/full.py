@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from .change import Reorder, add_change, to_weight
+from .adapter import Adapter, AdapterKind, inputs_of
+from .change import Reorder, add_change, energy, to_weight
 from .roles import BadTensors, Roles, matrix_shape, read_scale, used
 
 if TYPE_CHECKING:
@@ -15,19 +16,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Difference:
+class Difference(Adapter):
     """ΔW = scale · the stored tensor: `diff`, `w_norm`, and for a bias `diff_b`, `b_norm`, `lora_B.bias`."""
 
     kind: ClassVar[str] = "full difference"
-    needs_weight: ClassVar[bool] = False
-    unlike_host: ClassVar[str] = ""
 
     difference: Tensor  # shaped like the weight
     scale: float = 1.0
-
-    @property
-    def rank(self) -> None:
-        return None
 
     @property
     def change_shape(self) -> tuple[int, int]:
@@ -45,9 +40,15 @@ class Difference:
             return weight.add_(difference.view(weight.shape), alpha=strength * self.scale)
         return add_change(weight, difference, strength * self.scale, reorder)
 
+    def energy(self, dtype: torch.dtype) -> float:
+        return self.scale**2 * energy(self.difference.to(dtype))
+
+    def change_rows(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        return self.difference.reshape(self.change_shape)[rows].to(dtype) * self.scale
+
 
 @dataclass(frozen=True, eq=False)
-class SetWeight:
+class SetWeight(Adapter):
     """W' = the stored tensor, at any strength but 0."""
 
     kind: ClassVar[str] = "set weight"
@@ -57,10 +58,6 @@ class SetWeight:
     )
 
     value: Tensor
-
-    @property
-    def rank(self) -> None:
-        return None
 
     @property
     def change_shape(self) -> tuple[int, int]:
@@ -92,12 +89,24 @@ def value_from_roles(tensors: Roles) -> tuple[SetWeight, set[str]] | None:
     return SetWeight(tensors["set_weight"]), {"set_weight"}
 
 
-def biases_from_roles(tensors: Roles) -> tuple[list[Difference], set[str]]:
-    """What a layer adds to its bias, and the roles used."""
-    found = [Difference(tensors[role]) for role in ("diff_b", "b_norm") if role in tensors]
+def beside_from_roles(tensors: Roles) -> dict[str, list[Adapter]]:
+    """What a layer adds to its bias, and to its `modulation`, as Wan's distilled LoRAs do."""
+    biases: list[Adapter] = [Difference(tensors[role]) for role in ("diff_b", "b_norm") if role in tensors]
     if "up_bias" in tensors:
         # PEFT adds lora_B's bias with the layer's scale (tuners/lora/layer.py `Linear.merge`).
         if "down" not in tensors:
             raise BadTensors("up_bias", "has no 'up' and 'down' beside it")
-        found.append(Difference(tensors["up_bias"], read_scale(tensors, tensors["down"].shape[0])))
-    return found, {"diff_b", "b_norm", "up_bias"} & tensors.keys()
+        biases.append(Difference(tensors["up_bias"], read_scale(tensors, tensors["down"].shape[0])))
+    modulation: list[Adapter] = [Difference(tensors["diff_m"])] if "diff_m" in tensors else []
+    return {"bias": biases, "modulation": modulation}
+
+
+VALUE = AdapterKind(value_from_roles, (SetWeight,), suffixes={".set_weight": "set_weight"})
+KIND = AdapterKind(
+    difference_from_roles,
+    (Difference,),
+    suffixes={f".{role}": role for role in ("diff", "w_norm", "diff_b", "b_norm", "diff_m")},
+    input_width=inputs_of("diff"),
+    beside_from_roles=beside_from_roles,
+    beside_roles=frozenset({"diff_b", "b_norm", "up_bias", "diff_m"}),
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from .adapter import Adapter, AdapterKind, RoleShapes
 from .change import Reorder, add_product, to_weight
 from .roles import Roles, has_all, matrix_shape, read_scale, require, times_core, used
 
@@ -20,12 +21,12 @@ _ROLES = ("glora_a1", "glora_a2", "glora_b1", "glora_b2")
 
 
 @dataclass(frozen=True, eq=False)
-class GLoRA:
+class GLoRA(Adapter):
     """a1 (in, rank), a2 (rank, in), b1 (out, rank), b2 (rank, in · kernel)."""
 
     kind: ClassVar[str] = "GLoRA"
     needs_weight: ClassVar[bool] = True
-    unlike_host: ClassVar[str] = ""
+    takes_lengths: ClassVar[bool] = True
 
     a1: Tensor
     a2: Tensor
@@ -92,3 +93,16 @@ def from_roles(tensors: Roles) -> tuple[GLoRA, set[str]] | None:
 def _fits(a1: Tensor, a2: Tensor, b1: Tensor, b2: Tensor) -> bool:
     same_rank = a1.shape[1] == a2.shape[0] == b1.shape[1] == b2.shape[0]
     return same_rank and a1.shape[0] == a2.shape[1] and b2.shape[1] % a1.shape[0] == 0
+
+
+def _input_width(shapes: RoleShapes) -> int:
+    return max(shapes.get("glora_a1", ())[:2], default=0)  # (in, rank), or in older files (rank, in)
+
+
+KIND = AdapterKind(
+    from_roles,
+    (GLoRA,),
+    suffixes={f".{role.removeprefix('glora_')}.weight": role for role in (*_ROLES, "glora_bm")},
+    input_width=_input_width,
+    least_axes={**dict.fromkeys(_ROLES, 2), "glora_bm": 3},
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from .adapter import Adapter, AdapterKind
 from .change import Reorder, columns, rows
 from .roles import Roles, has_all, read_number, require, used
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class IA3:
+class IA3(Adapter):
     """`vector` (in,) or (out,), the change of the factor at strength 1."""
 
     kind: ClassVar[str] = "IA3"
@@ -27,14 +28,6 @@ class IA3:
 
     vector: Tensor
     on_input: bool
-
-    @property
-    def rank(self) -> None:
-        return None
-
-    @property
-    def change_shape(self) -> None:
-        return None
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         return len(shape) > int(self.on_input) and shape[int(self.on_input)] == self.vector.numel()
@@ -67,7 +60,19 @@ def from_roles(tensors: Roles) -> tuple[IA3, set[str]] | None:
     )
 
 
-def bias_from_roles(tensors: Roles) -> tuple[IA3, set[str]] | None:
+def beside_from_roles(tensors: Roles) -> dict[str, list[Adapter]]:
     """What PEFT's IA³ does to the bias where it works on the outputs (tuners/ia3/layer.py `Linear.merge`)."""
     found = from_roles(tensors) if "ia3_l" in tensors else None
-    return None if found is None or found[0].on_input else found
+    return {} if found is None or found[0].on_input else {"bias": [found[0]]}
+
+
+KIND = AdapterKind(
+    from_roles,
+    (IA3,),
+    # The vector of LyCORIS is spelled `.weight` and known by this neighbour alone.
+    suffixes={".on_input": "on_input"},
+    peft={"ia3_l": "ia3_l"},
+    beside_from_roles=beside_from_roles,
+    counts=frozenset({"on_input"}),
+    least_axes={"on_input": 0},
+)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class InParts:
+class InParts(Adapter):
     """`parts` are (dimension, start, length, strength); what is in none of them stays as it is."""
 
     inner: Adapter

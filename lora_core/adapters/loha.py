@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from .change import Reorder, add_change, to_weight
+from .adapter import Adapter, AdapterKind, Factors, inputs_of
+from .change import Reorder, add_change, product_rows, to_weight
 from .roles import Roles, has_all, matrix_shape, read_scale, require, times_core, used
 
 if TYPE_CHECKING:
@@ -22,12 +23,11 @@ _CORES = ("hada_t1", "hada_t2")
 
 
 @dataclass(frozen=True, eq=False)
-class LoHa:
+class LoHa(Adapter):
     """Two low-rank products, `a` (out, rank) and `b` (rank, in · kernel), multiplied number by number."""
 
     kind: ClassVar[str] = "LoHa"
-    needs_weight: ClassVar[bool] = False
-    unlike_host: ClassVar[str] = ""
+    takes_lengths: ClassVar[bool] = True
 
     w1_a: Tensor
     w1_b: Tensor
@@ -57,6 +57,23 @@ class LoHa:
             return weight.addcmul_(first, second, value=strength * self.scale)
         return add_change(weight, first.mul_(second), strength * self.scale, reorder)
 
+    @property
+    def product_rank(self) -> int:
+        return self.w1_b.shape[0] * self.w2_b.shape[0]
+
+    def factors(self) -> Factors:
+        """Factors of rank r1·r2, (A₁B₁) ⊙ (A₂B₂) = (A₁ • A₂)(B₁ • B₂) with rows of A and columns of B
+        multiplied each with each.
+        """
+        a1, b1, a2, b2 = (t.float() for t in (self.w1_a, self.w1_b, self.w2_a, self.w2_b))
+        up = torch.einsum("op,oq->opq", a1, a2).flatten(1)
+        down = torch.einsum("pi,qi->pqi", b1, b2).flatten(0, 1)
+        return Factors(up, down, self.scale)
+
+    def change_rows(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        first = product_rows(self.w1_a, self.w1_b, rows, dtype)
+        return first.mul_(product_rows(self.w2_a, self.w2_b, rows, dtype)).mul_(self.scale)
+
 
 def from_roles(tensors: Roles) -> tuple[LoHa, set[str]] | None:
     """The LoHa of a layer and the roles it used, or None."""
@@ -82,3 +99,14 @@ def _tucker_half(tensors: Roles, number: str) -> tuple[Tensor, Tensor]:
     fits = core.ndim >= 3 and a.ndim == b.ndim == 2
     require(fits and core.shape[:2] == (a.shape[0], b.shape[0]), tensors, *names)
     return a.T.contiguous(), times_core(core, b, names[0]).flatten(1)
+
+
+KIND = AdapterKind(
+    from_roles,
+    (LoHa,),
+    suffixes={f".{role}": role for role in (*_PLAIN, *_CORES)},
+    peft={role: role for role in (*_PLAIN, *_CORES)},
+    input_width=inputs_of("hada_w1_b"),
+    rank_roles=("hada_w1_b",),
+    least_axes={**dict.fromkeys(_PLAIN, 2), **dict.fromkeys(_CORES, 3)},
+)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from .change import Reorder, add_change, blockwise
+from .adapter import Adapter, AdapterKind, RoleShapes
+from .change import Reorder, add_change, blockwise, energy, product_energy, product_rows
 from .roles import (
     BadTensors,
     Roles,
@@ -32,12 +33,11 @@ _ROLES = ("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_
 
 
 @dataclass(frozen=True, eq=False)
-class LoKr:
+class LoKr(Adapter):
     """`left` is w1 (o1, i1), `right` is w2 (o2, i2 · kernel); each is a product where a second factor is."""
 
     kind: ClassVar[str] = "LoKr"
-    needs_weight: ClassVar[bool] = False
-    unlike_host: ClassVar[str] = ""
+    takes_lengths: ClassVar[bool] = True
 
     left: Tensor
     left_b: Tensor | None
@@ -68,6 +68,23 @@ class LoKr:
             blocks.addcmul_(left[:, None, :, None], right[None, :, None, :], value=strength * self.scale)
             return weight
         return add_change(weight, torch.kron(left, right), strength * self.scale, reorder)
+
+    def energy(self, dtype: torch.dtype) -> float:
+        left, right = (
+            energy(a.to(dtype)) if b is None else product_energy(a.to(dtype), b.to(dtype))
+            for a, b in self._halves
+        )
+        return self.scale**2 * left * right
+
+    def change_rows(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        below = self.right.shape[0]
+        left = product_rows(self.left, self.left_b, rows // below, dtype)
+        right = product_rows(self.right, self.right_b, rows % below, dtype)
+        return (left[:, :, None] * right[:, None, :]).flatten(1).mul_(self.scale)
+
+    def kronecker(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        left, right = self.halves(device, torch.float32)
+        return left.mul(self.scale).to(dtype), right.to(dtype)
 
     def halves(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """w1 (o1, i1) and w2 (o2, i2 · kernel), the scale left out."""
@@ -119,3 +136,20 @@ def _core_half(tensors: Roles) -> tuple[Tensor, Tensor]:
     fits = core.ndim >= 3 and a.ndim == b.ndim == 2
     require(fits and core.shape[:2] == (a.shape[0], b.shape[0]), tensors, *names)
     return a.T.contiguous(), times_core(core, b, names[0]).flatten(1)
+
+
+def _input_width(shapes: RoleShapes) -> int:
+    left, right = (shapes.get(half) or shapes.get(f"{half}_b", ()) for half in ("lokr_w1", "lokr_w2"))
+    return left[1] * right[1] if len(left) > 1 and len(right) > 1 else 0
+
+
+KIND = AdapterKind(
+    from_roles,
+    (LoKr,),
+    suffixes={f".{role}": role for role in _ROLES},
+    peft={role: role for role in _ROLES},
+    input_width=_input_width,
+    rank_roles=("lokr_w2_b", "lokr_w1_b"),
+    scaled_roles=("lokr_w1",),
+    least_axes={**dict.fromkeys(_ROLES, 2), "lokr_t2": 3},
+)

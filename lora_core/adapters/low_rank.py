@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from .change import Reorder, add_product, to_weight
+from .adapter import Adapter, AdapterKind, Factors, inputs_of
+from .change import Reorder, add_product, product_energy, product_rows, to_weight
 from .roles import BadTensors, Roles, has_all, matrix_shape, read_scale, require, times_core, used
 from .scratch import scratch
 
@@ -23,15 +24,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class LowRank:
+class LowRank(Adapter):
     """The factors of one layer, as stored in the file.
 
     `up` is (out, rank, …), `down` is (rank, in, *kernel); a convolution's `up` ends in (1, 1).
     """
 
     kind: ClassVar[str] = "LoRA"
-    needs_weight: ClassVar[bool] = False
-    unlike_host: ClassVar[str] = ""
+    takes_lengths: ClassVar[bool] = True
 
     up: Tensor
     down: Tensor
@@ -62,9 +62,23 @@ class LowRank:
         down = to_weight(self.down.flatten(1), weight, dtype)
         return add_product(weight, up, down, strength * self.scale, reorder)
 
+    @property
+    def product_rank(self) -> int:
+        return self.rank
+
+    def factors(self) -> Factors:
+        return Factors(self.up.flatten(1), self.down.flatten(1), self.scale)
+
+    def energy(self, dtype: torch.dtype) -> float:
+        up, down = self.up.flatten(1).to(dtype), self.down.flatten(1).to(dtype)
+        return product_energy(up * self.scale, down)
+
+    def change_rows(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        return product_rows(self.up.flatten(1), self.down.flatten(1), rows, dtype).mul_(self.scale)
+
 
 @dataclass(frozen=True, eq=False)
-class LowRankRun:
+class LowRankRun(Adapter):
     """Several LoRAs of one weight as one product: ΔW = up @ diag(scales) @ down.
 
     `up` is (out, R), `down` is (R, in · kernel) in their stored dtype, R the sum of the ranks; `scales` is
@@ -72,8 +86,6 @@ class LowRankRun:
     """
 
     kind: ClassVar[str] = "LoRA"
-    needs_weight: ClassVar[bool] = False
-    unlike_host: ClassVar[str] = ""
 
     up: Tensor
     down: Tensor
@@ -168,3 +180,20 @@ def _embedding(tensors: Roles) -> tuple[LowRank, set[str]]:
     require(a.ndim == b.ndim == 2 and a.shape[0] == b.shape[1], tensors, "embedding_a", "embedding_b")
     adapter = LowRank(a.T.contiguous(), b.T.contiguous(), read_scale(tensors, a.shape[0]))
     return adapter, used(tensors, "embedding_a", "embedding_b")
+
+
+KIND = AdapterKind(
+    from_roles,
+    (LowRank, LowRankRun),
+    suffixes={".lora_mid.weight": "mid"},
+    peft={
+        "lora_A": "down",
+        "lora_B": "up",
+        "lora_embedding_A": "embedding_a",
+        "lora_embedding_B": "embedding_b",
+    },
+    input_width=inputs_of("down"),
+    rank_roles=("down", "embedding_a"),
+    least_axes={"mid": 3, **dict.fromkeys(("up", "down", "embedding_a", "embedding_b"), 2)},
+)
+"""The pairs themselves have many spellings, which reading/key_names.py lists."""

@@ -12,30 +12,24 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from .adapter import Adapter, AdapterKind
 from .change import Reorder
-from .roles import Roles, read_number, require, used
+from .roles import BadTensors, Roles, read_number, require, used
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class _Turn:
+class _Turn(Adapter):
     """Blocks (…, number, size, size) along the outputs; number · size = out."""
 
     needs_weight: ClassVar[bool] = True
+    takes_lengths: ClassVar[bool] = True
 
     blocks: Tensor
     rescale: Tensor | None  # (out,)
     bound: float  # of ‖Q‖; 0 is none
-
-    @property
-    def rank(self) -> None:
-        return None
-
-    @property
-    def change_shape(self) -> None:
-        return None
 
     @property
     def out(self) -> int:
@@ -64,6 +58,39 @@ class OFT(_Turn):
             turn = turn * self.rescale.to(turn).view(self.blocks.shape[0], -1, 1)
         turned = torch.bmm(turn.to(dtype), _stacked(weight, reorder, dtype, self.blocks.shape[0]))
         return _put_back(weight, turned, reorder)
+
+
+@dataclass(frozen=True, eq=False)
+class OFTByParts(Adapter):
+    """An OFT for each part of a fused weight's rows: sd-scripts' of Flux (networks/oft_flux.py).
+
+    `parts` are (blocks, bound) in the order of the rows, such as q, k, v and the MLP's.
+    """
+
+    kind: ClassVar[str] = "OFT"
+    needs_weight: ClassVar[bool] = True
+    takes_lengths: ClassVar[bool] = True
+    unlike_host: ClassVar[str] = "ComfyUI does not know it and would leave it out"
+
+    parts: tuple[tuple[Tensor, float], ...]
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) >= 2 and shape[0] == sum(turn.out for turn in self._turns)
+
+    def apply(
+        self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
+    ) -> Tensor:
+        """Turn the rows of `weight` in place, each part by itself."""
+        ordered = weight if reorder is None else reorder(weight)
+        start = 0
+        for turn in self._turns:
+            turn.apply(ordered.narrow(0, start, turn.out), strength, dtype)
+            start += turn.out
+        return weight if reorder is None else weight.copy_(reorder(ordered))
+
+    @property
+    def _turns(self) -> tuple[OFT, ...]:
+        return tuple(OFT(blocks, None, bound) for blocks, bound in self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +146,13 @@ def _put_back(weight: Tensor, turned: Tensor, reorder: Reorder | None) -> Tensor
     return weight.copy_(turned if reorder is None else reorder(turned))
 
 
-def from_roles(tensors: Roles) -> tuple[OFT | BOFT, set[str]] | None:
+_PARTS = tuple(f"oft_blocks_{number}" for number in range(8))
+
+
+def from_roles(tensors: Roles) -> tuple[Adapter, set[str]] | None:
     """The OFT or BOFT of a layer and the roles it used, or None."""
     if "oft_blocks" not in tensors:
-        return None
+        return _by_parts(tensors)
     blocks = tensors["oft_blocks"]
     square = blocks.ndim in (3, 4) and blocks.shape[-1] == blocks.shape[-2]
     require(square and (blocks.ndim == 3 or blocks.shape[-1] % 2 == 0), tensors, "oft_blocks")
@@ -131,6 +161,35 @@ def from_roles(tensors: Roles) -> tuple[OFT | BOFT, set[str]] | None:
     if "rescale" in tensors:
         rescale = tensors["rescale"].flatten()
         require(rescale.numel() == out, tensors, "oft_blocks", "rescale")
-    bound = read_number(tensors, "alpha") * out if "alpha" in tensors else 0.0
-    made = (OFT if blocks.ndim == 3 else BOFT)(blocks, rescale, max(bound, 0.0))
+    made = (OFT if blocks.ndim == 3 else BOFT)(blocks, rescale, _bound(tensors, out))
     return made, used(tensors, "oft_blocks", "rescale")
+
+
+def _by_parts(tensors: Roles) -> tuple[Adapter, set[str]] | None:
+    roles = [role for role in _PARTS if role in tensors]
+    if not roles:
+        return None
+    if tuple(roles) != _PARTS[: len(roles)]:
+        raise BadTensors(roles[-1], "has no oft_blocks of a part before it")
+    parts: list[tuple[Tensor, float]] = []
+    for role in roles:
+        blocks = tensors[role]
+        require(blocks.ndim == 3 and blocks.shape[1] == blocks.shape[2], tensors, role)
+        parts.append((blocks, _bound(tensors, blocks.shape[0] * blocks.shape[1])))
+    return OFTByParts(tuple(parts)), used(tensors, *roles)
+
+
+def _bound(tensors: Roles, out: int) -> float:
+    return max(read_number(tensors, "alpha") * out, 0.0) if "alpha" in tensors else 0.0
+
+
+KIND = AdapterKind(
+    from_roles,
+    (OFT, OFTByParts, BOFT),
+    suffixes={
+        ".oft_blocks": "oft_blocks",
+        ".rescale": "rescale",
+        **{f".oft_blocks.{number}": role for number, role in enumerate(_PARTS)},
+    },
+    least_axes=dict.fromkeys(("oft_blocks", *_PARTS), 3),
+)

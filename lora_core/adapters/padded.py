@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from .adapter import Adapter
 from .change import Reorder
 from .low_rank import LowRank
 from .roles import MOST_AXES, BadTensors, Roles, matrix_shape
@@ -21,12 +22,12 @@ MAX_DIMENSIONS = MOST_AXES
 
 
 @dataclass(frozen=True, eq=False)
-class Padded:
+class Padded(Adapter):
     """A plain LoRA on a weight made at least as large as `shape`. The one kind that is not done in place."""
 
     kind: ClassVar[str] = "LoRA that grows its weight"
     needs_weight: ClassVar[bool] = True
-    unlike_host: ClassVar[str] = ""
+    can_split: ClassVar[bool] = False
 
     inner: LowRank
     shape: tuple[int, ...]
@@ -39,8 +40,16 @@ class Padded:
     def change_shape(self) -> tuple[int, int]:
         return self.inner.change_shape
 
+    @property
+    def grown_shape(self) -> tuple[int, ...]:
+        return self.shape
+
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return len(shape) == len(self.shape)
+        """Only inputs grow: a weight with more of them, other rows or another kernel is another model's."""
+        mine, theirs = self.shape, tuple(shape)
+        if len(mine) < 2 or len(mine) != len(theirs):
+            return False
+        return (theirs[0], *theirs[2:]) == (mine[0], *mine[2:]) and theirs[1] <= mine[1]
 
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None

@@ -17,15 +17,6 @@ if TYPE_CHECKING:
 
 Roles = Mapping[str, "Tensor"]
 
-# Role → how many dimensions its tensor has at least; what is not here has one. Those of SCALES may have none.
-LEAST_AXES: Mapping[str, int] = {
-    **dict.fromkeys(("up", "down", "embedding_a", "embedding_b"), 2),
-    **dict.fromkeys(("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b"), 2),
-    **dict.fromkeys(("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b"), 2),
-    **dict.fromkeys(("glora_a1", "glora_a2", "glora_b1", "glora_b2"), 2),
-    **dict.fromkeys(("mid", "hada_t1", "hada_t2", "lokr_t2", "glora_bm", "oft_blocks"), 3),
-    **dict.fromkeys(("alpha", "scale", "on_input"), 0),
-}
 MOST_AXES = 5  # of a factor: a convolution over a volume
 _MOST_PRODUCT = 2**25  # numbers of a core times a factor; the largest known have 6 million
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..adapters import Adapter, Padded
+from ..adapters import Adapter
 from ..blocks import ModelBlocks
 from ..errors import ShapeMismatch
 from ..key_maps import KeyMap, Target
-from ..reading import Lora
+from ..reading import Lora, rows_name, whole_name
+from .said_twice import Repeat, of_another_encoder, repeats
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,11 @@ class Misfit:
 class Foreign:
     """A patch made by the host's own adapters from tensors we have no formula for."""
 
+    needs_weight: ClassVar[bool] = True
+    can_split: ClassVar[bool] = False
+    grown_shape: ClassVar[None] = None
+    kind: ClassVar[str] = "LoRA only ComfyUI's own adapters know"
+
     patch: Any
     keys: frozenset[str]  # of the file
 
@@ -52,6 +58,12 @@ class Match:
     layers: Mapping[str, Target]
     misfits: tuple[Misfit, ...]
     foreign: Mapping[Target, Foreign] = field(default_factory=dict)
+    repeats: tuple[Repeat, ...] = ()  # layers left out because another says the same of their weight
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The layers of the file that the model has."""
+        return frozenset(map(whole_name, (*self.layers, *(repeat.layer for repeat in self.repeats))))
 
     @cached_property
     def keys(self) -> frozenset[str]:
@@ -98,19 +110,35 @@ def blocks_present(found: Match, family: ModelBlocks) -> tuple[str, ...]:
 
 def match(lora: Lora, key_map: KeyMap, adopt: Adopt | None = None) -> Match:
     """Look every layer of a LoRA up in a model's key map."""
-    layers: dict[str, Target] = {}
-    misfits: list[Misfit] = []
-    for name, adapters in lora.layers.items():
+    found = dict(_found(lora, key_map))
+    shapes = {name: key_map.shape(target) for name, target in found.items()}
+    misfits = {name: _misfit(name, lora.layers[name], found[name], shapes[name]) for name in found}
+    strangers = of_another_encoder(found, {name: misfit is None for name, misfit in misfits.items()})
+    layers = {
+        name: found[name] for name, misfit in misfits.items() if misfit is None and name not in strangers
+    }
+    twice = {repeat.layer: repeat for repeat in repeats(lora, layers)}
+    return Match(
+        lora,
+        {name: target for name, target in layers.items() if name not in twice},
+        tuple(misfit for name, misfit in misfits.items() if misfit is not None and name not in strangers),
+        adopt(lora.leftovers, key_map) if adopt is not None and lora.leftovers else {},
+        tuple(twice.values()),
+    )
+
+
+def _found(lora: Lora, key_map: KeyMap) -> Iterator[tuple[str, Target]]:
+    """The layers a model has; one that it keeps apart by the names of its rows."""
+    for name in lora.layers:
         target = key_map.find(name)
-        if target is None:
+        if target is not None:
+            yield name, target
             continue
-        misfit = _misfit(name, adapters, target, key_map.shape(target))
-        if misfit is None:
-            layers[name] = target
-        else:
-            misfits.append(misfit)
-    foreign = adopt(lora.leftovers, key_map) if adopt is not None and lora.leftovers else {}
-    return Match(lora, layers, tuple(misfits), foreign)
+        start = 0
+        for part in key_map.find_apart(name):
+            length = (key_map.shape(part) or (0,))[0]
+            yield rows_name(name, start, length), part
+            start += length
 
 
 def _misfit(
@@ -118,7 +146,7 @@ def _misfit(
 ) -> Misfit | None:
     for adapter in adapters:
         # A slice cannot grow: the host keeps the weight around it.
-        is_slice = isinstance(adapter, Padded) and target.offset is not None
+        is_slice = adapter.grown_shape is not None and target.offset is not None
         if shape is not None and (is_slice or not shape or not adapter.fits(shape)):
             return Misfit(layer, adapter.kind, adapter.change_shape, shape)
     return None

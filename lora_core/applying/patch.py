@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ..adapters import Adapter, InParts, LowRank, LowRankRun, Padded, join
+from ..adapters import Adapter, InParts, LowRank, LowRankRun, join
 from ..blocks import Apart, Weight, within
 from ..errors import RackError
 from ..key_maps import Target
@@ -39,6 +39,13 @@ class ForeignStep:
     target: Target
     adapter: Foreign
     strength: float
+
+
+def step(target: Target, adapter: Adapter | Foreign, strength: float) -> Step | ForeignStep:
+    """An adapter at a strength."""
+    if isinstance(adapter, Foreign):
+        return ForeignStep(target, adapter, strength)
+    return Step(target, adapter, strength)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +93,8 @@ class _FusedSingle:
         strength = _within(strengths[self.index], self.target)
         if isinstance(strength, Apart):
             yield Step(self.target, in_parts(self.target, self.adapter, strength), 1.0)
-        elif strength is not None and isinstance(self.adapter, Foreign):
-            yield ForeignStep(self.target, self.adapter, strength)
-        elif strength is not None and not isinstance(self.adapter, Foreign):
-            yield Step(self.target, self.adapter, strength)
+        elif strength is not None:
+            yield step(self.target, self.adapter, strength)
 
 
 def in_parts(target: Target, adapter: Adapter | Foreign, strength: Apart) -> InParts:
@@ -97,10 +102,9 @@ def in_parts(target: Target, adapter: Adapter | Foreign, strength: Apart) -> InP
 
     Raises RackError for the two kinds that are only known as a whole.
     """
-    if isinstance(adapter, Foreign | Padded):
-        why = "makes it larger" if isinstance(adapter, Padded) else "is known only to ComfyUI's own adapters"
+    if isinstance(adapter, Foreign) or not adapter.can_split:
         raise RackError(
-            f"the parts of {target.key} cannot have separate weights for a LoRA that {why}. "
+            f"the parts of {target.key} cannot have separate weights for a {adapter.kind}. "
             "Give the parts one weight, such as qkv for q, k and v"
         )
     return InParts(adapter, tuple((*place, number) for place, number in strength.parts if number))
@@ -174,12 +178,12 @@ def _steps(items: Sequence[_FusedSingle]) -> list[_FusedRun | _FusedSingle]:
     """
     steps: list[_FusedRun | _FusedSingle] = []
     plain: dict[Target, list[_FusedSingle]] = {}
-    growing = [item for item in items if isinstance(item.adapter, Padded)]
+    growing = [item for item in items if item.adapter.grown_shape is not None]
     for item in items:
         if isinstance(item.adapter, LowRank):
             plain.setdefault(item.target, []).append(item)
-        elif not isinstance(item.adapter, Padded):
-            if isinstance(item.adapter, Foreign) or item.adapter.needs_weight:
+        elif item.adapter.grown_shape is None:
+            if item.adapter.needs_weight:
                 steps += [_run(target, run) for target, run in plain.items()]
                 plain = {}
             steps.append(item)

@@ -12,7 +12,7 @@ from ..blocks import ModelBlocks, ranges, within
 from ..cache import CacheUse
 from ..errors import NotALora, NothingMatches, OtherFamily
 from ..key_maps import FileFamily, is_text_encoder
-from ..reading import Lora
+from ..reading import Lora, whole_name
 from ..stack import Entry
 from .matching import Match, Misfit, blocks_present
 
@@ -71,7 +71,7 @@ class Verdict:
     @property
     def matched(self) -> frozenset[str]:
         """Layer names of the file that the model or the text encoder has."""
-        return frozenset(name for part in self.parts for name in part.match.layers)
+        return frozenset(name for part in self.parts for name in part.match.names)
 
     @property
     def misfits(self) -> tuple[Misfit, ...]:
@@ -88,7 +88,7 @@ class Verdict:
     @property
     def unmatched(self) -> tuple[str, ...]:
         """Layer names that neither the model nor the text encoder has."""
-        known = self.matched | {misfit.layer for misfit in self.misfits}
+        known = self.matched | {whole_name(misfit.layer) for misfit in self.misfits}
         return tuple(name for name in self.lora.layers if name not in known)
 
     @property
@@ -184,7 +184,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as plain values."""
-        matches = {part.name: len(part.match.layers) for part in self.parts}
+        matches = {part.name: len(part.match.names) for part in self.parts}
         return {
             "name": self.entry.name,
             "state": self.state,
@@ -228,6 +228,7 @@ class Verdict:
         if self.unmatched and (self.matched or self.misfits):
             count = _count(self.unmatched, "layer")
             yield f"not in the {self._connected}: {count}, such as {self.unmatched[0]}"
+        yield from self._repeats()
         blocks = [ranges(part.blocks) for part in self.parts if part.blocks]
         if blocks:
             yield f"blocks: {'; '.join(blocks)}"
@@ -256,12 +257,26 @@ class Verdict:
                 "extract them to models/embeddings to name them in the prompt"
             )
 
+    def _repeats(self) -> Iterator[str]:
+        found = [repeat for part in self.parts for repeat in part.match.repeats]
+        if found:
+            first = found[0]
+            example = f"such as {first.layer} beside {first.counts}"
+            yield f"said twice, applied once: {_count(found, 'layer')}, {example}"
+        other = [repeat for repeat in found if repeat.is_same is False]
+        if other:
+            first = other[0]
+            yield (
+                f"with other values the second time: {_count(other, 'layer')}, such as {first.layer}; "
+                f"left out, because {first.counts} covers more of the weight or stands first"
+            )
+
     @property
     def _connected(self) -> str:
         return " and ".join(part.name for part in self.parts) or "nothing"
 
     def _counts(self) -> str:
-        parts = [f"{len(part.match.layers)} in the {part.name}" for part in self.parts if part.match.layers]
+        parts = [f"{len(part.match.names)} in the {part.name}" for part in self.parts if part.match.names]
         total = len(self.lora.layers)
         return f"{len(self.matched)} of {total} layers match" + (f" ({', '.join(parts)})" if parts else "")
 

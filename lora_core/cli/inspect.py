@@ -12,7 +12,7 @@ from ..baking import baked
 from ..errors import FileError
 from ..key_maps import Checkpoint, family_of_file, is_text_encoder, read_layout
 from ..library import trigger_words
-from ..reading import Header, Lora, PartialLora, Stamp, is_pickle, known_hashes, read_header
+from ..reading import Header, Lora, PartialLora, Stamp, holds_adapters, is_pickle, known_hashes, read_header
 from .output import add_json_option, print_error, print_json, size_text, table
 
 # Metadata worth a line: kohya's ss_* and modelspec's, see their README and "sai_model_spec".
@@ -72,7 +72,8 @@ def _facts(path: Path, with_hashes: bool) -> dict[str, Any]:
     header = None if is_pickle(Stamp.of(path).path) else read_header(path)
     layout = read_layout({key: info.shape for key, info in header.tensors.items()}) if header else None
     facts: dict[str, Any] = {"path": str(path)}
-    if header is not None and layout is not None and (layout.family or layout.clip):
+    is_lora = header is not None and holds_adapters(header.tensors)
+    if header is not None and layout is not None and not is_lora and (layout.family or layout.clip):
         facts |= _checkpoint_facts(header, layout)
     else:
         facts |= _lora_facts(path, PartialLora(path))

@@ -38,12 +38,13 @@ class NameTable:
     are those of the parts of a fused weight, in its order; parts of one name are one slice, and one without a
     name is in no slice. `swapped` are modules whose output holds shift and scale, which diffusers keeps in
     the other order; one in a block is swapped only where it has these two outputs and no more (the last of
-    SD3's blocks).
+    SD3's blocks). `gated` are modules in a block whose gate and value diffusers keeps in the other order.
     """
 
     blocks: Mapping[str, tuple[str, Mapping[str, Names]]]
     outside: Mapping[str, str] = field(default_factory=dict)
     swapped: frozenset[str] = frozenset()
+    gated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,8 @@ def _table(data: Mapping[str, Any]) -> NameTable:
         folder: (theirs, {module: _names(names) for module, names in modules.items()})
         for folder, (theirs, modules) in data.get("blocks", {}).items()
     }
-    return NameTable(blocks, data.get("outside", {}), frozenset(data.get("swapped", ())))
+    swapped, gated = (frozenset(data.get(name, ())) for name in ("swapped", "gated"))
+    return NameTable(blocks, data.get("outside", {}), swapped, gated)
 
 
 def _names(names: str | list[str]) -> Names:

@@ -7,7 +7,7 @@ names, `checkpoints` finds the weights in a file, `guess` and `file_family` tell
 from .checkpoints import Checkpoint, StoredAt, read_layout
 from .file_family import FileFamily, family_of_file, input_widths
 from .key_map import KeyMap, Target
-from .layer_names import canonical, is_text_encoder
+from .layer_names import canonical, encoder_number, is_text_encoder
 from .names import model_names
 from .reverse import likely_key
 from .spoken import comfyui_names, diffusers_names, kohya_names
@@ -22,6 +22,7 @@ __all__ = [
     "canonical",
     "comfyui_names",
     "diffusers_names",
+    "encoder_number",
     "family_of_file",
     "input_widths",
     "is_text_encoder",

@@ -47,7 +47,8 @@ def diffusers_paths(table: NameTable, elements: Elements, shapes: Shapes) -> Ite
         if len(shape) < 2 and (rest in table.swapped or not isinstance(names, str)):
             continue  # packed: how it is cut, the host's own map alone can tell
         if isinstance(names, str):
-            swap = swap_halves if rest in table.swapped and shape[0] == 2 * shape[1] else None
+            is_pair = rest in table.swapped and shape[0] == 2 * shape[1]
+            swap = swap_halves if is_pair or rest in table.gated else None
             yield f"{theirs}.{number}.{names}", Target(key, None, swap)
             continue
         fused = elements.fused_in(module)
@@ -57,6 +58,20 @@ def diffusers_paths(table: NameTable, elements: Elements, shapes: Shapes) -> Ite
 
 
 _IN_BLOCK = re.compile(r"(.+?)\.(\d+)\.(.+)")
+
+
+def numbered_parts(elements: Elements, shapes: Shapes) -> Iterator[tuple[str, Target]]:
+    """The parts of fused weights by their number, `qkv.0`, as OneTrainer writes them."""
+    for key, shape in shapes.items():
+        module = module_of(key)
+        fused = elements.fused_in(module) if module is not None else None
+        if fused is not None and fused.along == 0:
+            start = 0
+            for number, length in enumerate(fused.lengths(shape)):
+                yield f"{module}.{number}", Target(key, (0, start, length))
+                start += length
+
+
 _MODULE = re.compile(r"diffusion_model\.(.+)\.(?:weight|scale)")  # RMS norms of Flux called theirs "scale"
 
 

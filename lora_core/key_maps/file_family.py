@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..adapters import input_width
 from ..families import Shapes, family, family_called
 from ..reading import Grouped
 from .guess import guess_family
@@ -63,21 +64,6 @@ def family_of_file(
 def input_widths(grouped: Grouped, shapes: Shapes) -> dict[str, int]:
     """How wide the input of each layer of a file is, as far as one tensor of its adapter tells it; else 0."""
     return {
-        layer: max(_input_width(roles, shapes) for roles in spellings)
+        layer: max(input_width({role: shapes[key] for role, key in roles.items()}) for roles in spellings)
         for layer, spellings in grouped.layers.items()
     }
-
-
-def _input_width(roles: Mapping[str, str], shapes: Shapes) -> int:
-    for role in ("down", "hada_w1_b", "diff"):
-        if role in roles and len(shapes[roles[role]]) > 1:
-            return shapes[roles[role]][1]
-    if "glora_a1" in roles:
-        return max(shapes[roles["glora_a1"]][:2], default=0)  # (in, rank), or older files (rank, in)
-    factors = [_lokr_width(roles, shapes, factor) for factor in ("lokr_w1", "lokr_w2")]
-    return factors[0] * factors[1]
-
-
-def _lokr_width(roles: Mapping[str, str], shapes: Shapes, factor: str) -> int:
-    key = roles.get(factor) or roles.get(f"{factor}_b")
-    return shapes[key][1] if key is not None and len(shapes[key]) > 1 else 0

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 from ..adapters import Reorder
-from .spellings import spellings
+from .spellings import folded, in_maps, is_bare
+
+_LOOKED_UP = ("lora_", "lycoris_", "base_model.model.")  # names that `in_maps` gives, or a bare one repeats
+
+
+_FUSED = re.compile(r"(?<=[._])(to_|)qkv$")
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,12 @@ class KeyMap:
             return None if weight is None else self._bias_of(weight)
         return target
 
+    def find_apart(self, layer: str) -> tuple[Target, ...]:
+        """The weights of q, k and v where the model keeps apart what a layer of a file fuses; else none."""
+        parts = [_FUSED.sub(rf"\g<1>{part}", layer) for part in "qkv"]
+        found = [self._find(name) for name in parts] if parts[0] != layer else []
+        return tuple(target for target in found if target is not None) if None not in found else ()
+
     def shape(self, target: Target) -> tuple[int, ...] | None:
         """Shape of the weight or slice; None where the model does not tell."""
         shape = self.shapes.get(target.key)
@@ -81,7 +94,27 @@ class KeyMap:
     def _find(self, layer: str) -> Target | None:
         if layer in self.targets:
             return self.targets[layer]
-        return next((self.targets[name] for name in spellings(layer) if name in self.targets), None)
+        form = folded(layer)
+        likely = next((self.targets[name] for name in in_maps(form) if name in self.targets), None)
+        if likely is not None or not form or (":" in form and not self._has_encoders):
+            return likely
+        found = self._by_form.get(form)
+        return found or (self._by_form.get(f"1:{form}") if is_bare(layer) else None)
+
+    @cached_property
+    def _by_form(self) -> Mapping[str, Target | None]:
+        """The targets by folded name; None where names of several fold to one."""
+        found: dict[str, Target | None] = {}
+        for name, target in self.targets.items():
+            if name.startswith(_LOOKED_UP):
+                continue
+            form = folded(name)
+            found[form] = target if found.get(form, target) == target else None
+        return found
+
+    @cached_property
+    def _has_encoders(self) -> bool:
+        return any(name.startswith(("lora_te", "text_encoder")) for name in self.targets)
 
     def _bias_of(self, weight: Target) -> Target | None:
         key = f"{weight.key.removesuffix('.weight')}.bias"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from ..families import Family, Shapes, elements_of, find_family
-from .diffusers import diffusers_paths, module_of
+from .diffusers import diffusers_paths, module_of, numbered_parts
 from .key_map import Target
 from .unet import old_processor_path, unet_paths
 
@@ -71,6 +71,8 @@ def _paths(
         yield {
             path.removeprefix(family.folder): t for path, t in own.items() if path.startswith(family.folder)
         }
+    if family is not None:
+        yield dict(numbered_parts(elements_of(family), shapes))
     if family is not None and family.released_as:
         yield {released(path, family): target for path, target in own.items()}
     # Norms of Flux and its kin: what the host called `scale` it calls `weight` since February 2026.

@@ -20,6 +20,8 @@ _PROJECTION = re.compile(
 )
 _MODULE = re.compile(r"(?:([^.]+)\.)?transformer\.(.+)\.weight")
 
+_LTX_PROJECTION = "text_embedding_projection"  # of LTX-2, which stands beside its encoder
+
 _FIRST = (Style("lora_te_", joined=True), Style("lora_te1_", joined=True), Style("text_encoder."))
 _SECOND = (Style("lora_te2_", joined=True), Style("text_encoder_2."))
 _THIRD = (Style("lora_te3_", joined=True), Style("text_encoder_3."))
@@ -44,9 +46,23 @@ def text_encoder_names(shapes: Shapes) -> dict[str, Target]:
         if module is not None:
             for style in _styles(_encoder(key), encoders):
                 # kohya leaves out the folder transformers' LLMs have all of their layers in.
-                for path in dict.fromkeys((module, module.removeprefix("model."))):
+                for path in dict.fromkeys((module, module.removeprefix("model."), _as_attention(module))):
                     names.setdefault(style.write(path), Target(key))
+            for name in _of_one_trainer(_encoder(key), module):
+                names.setdefault(name, Target(key))
     return names
+
+
+def _as_attention(module: str) -> str:
+    """A module of CLIP's attention as diffusers wrote it in 2023: `self_attn.to_q`, `self_attn.to_out`."""
+    return re.sub(r"(?<=self_attn\.)(q|k|v|out)_proj$", r"to_\1", module)
+
+
+def _of_one_trainer(encoder: str, module: str) -> Iterator[str]:
+    """OneTrainer's OMI names: the encoder, and the path in it."""
+    for name in (encoder, "t5") if encoder == "t5xxl" else (encoder,):
+        if name:
+            yield f"{name}.{module}"
 
 
 def _general_names(shapes: Shapes) -> Iterator[tuple[str, Target]]:
@@ -55,6 +71,9 @@ def _general_names(shapes: Shapes) -> Iterator[tuple[str, Target]]:
         if key.endswith(".weight"):
             path = key.removesuffix(".weight")
             yield f"text_encoders.{path}", Target(key)
+            if path.startswith(_LTX_PROJECTION):
+                yield path, Target(key)
+                yield f"{_LTX_PROJECTION}.aggregate_embed", Target(key)
             encoder, found, rest = path.partition(".transformer.")
             if found and not encoder.startswith("clip_"):
                 yield f"text_encoders.transformer.{rest}", Target(key)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor
 
-from ..adapters import LoHa, LoKr, LowRank
+from ..adapters import Factors
 from ..applying import Foreign
 from .plan import LivePart
 from .site import Site, Slice
@@ -32,24 +33,32 @@ class _Maker:
     device: torch.device
     dtype: torch.dtype
 
-    def factors(self, part: LivePart) -> LowRank | None:
-        """The part as low-rank factors, where it has any that are small enough."""
-        if part.parameter == "bias" or getattr(self.site.module, "groups", 1) != 1:
-            return None
-        if isinstance(part.adapter, LoHa):
-            return _khatri_rao(part.adapter)
-        return part.adapter if isinstance(part.adapter, LowRank) else None
+    @property
+    def _is_plain(self) -> bool:
+        """Whether every output reads every input."""
+        return getattr(self.site.module, "groups", 1) == 1
 
-    def low_rank(self, parts: Sequence[tuple[LivePart, LowRank]]) -> LowRankTerm:
+    def factors(self, part: LivePart) -> Factors | None:
+        """The part as low-rank factors, where it has any that are small enough."""
+        if part.parameter == "bias" or not self._is_plain or isinstance(part.adapter, Foreign):
+            return None
+        rank, shape = part.adapter.product_rank, part.adapter.change_shape
+        if rank is None or shape is None:
+            return None
+        # A product that is none in the file is worth it where it is smaller than the whole change.
+        is_small = rank == part.adapter.rank or 2 * rank * sum(shape) <= prod(shape)
+        return part.adapter.factors() if is_small else None
+
+    def low_rank(self, parts: Sequence[tuple[LivePart, Factors]]) -> LowRankTerm:
         downs: list[Tensor] = []
         ups: list[tuple[Slice, int, int, Tensor]] = []
         place = 0
         # Parts of one slice side by side, so that each slice is one product up.
         parts = sorted(parts, key=lambda pair: str(_rows(pair[0])))
         for part, factors in parts:
-            down = self._moved(factors.down.flatten(1)).view(factors.rank, -1, *self.site.shape[2:])
+            down = self._moved(factors.down).view(factors.rank, -1, *self.site.shape[2:])
             downs.append(self._widened(down, part.target.offset))
-            up = self._moved(factors.up.flatten(1))
+            up = self._moved(factors.up)
             up = up if part.target.function is None else part.target.function(up)
             rows = _rows(part)
             if ups and ups[-1][0] == rows:
@@ -69,16 +78,16 @@ class _Maker:
 
     def other(self, part: LivePart) -> DeltaTerm | KroneckerTerm:
         numbers, place = self._numbers([(part, 1.0, 1)]), part.target.offset
-        if isinstance(part.adapter, LoKr) and getattr(self.site.module, "groups", 1) == 1:
-            left, right = part.adapter.halves(self.device, torch.float32)
-            left = left.mul(part.adapter.scale).to(self.dtype)
-            right = right.to(self.dtype).view(right.shape[0], -1, *self.site.shape[2:])
+        assert not isinstance(part.adapter, Foreign)
+        halves = part.adapter.kronecker(self.device, self.dtype) if self._is_plain else None
+        if halves is not None:
+            left, right = halves
+            right = right.view(right.shape[0], -1, *self.site.shape[2:])
             return KroneckerTerm(self.site, place, part.target.function, left, right, numbers)
         shape = list(self.site.shape)
         if place is not None:
             shape[place[0]] = place[2]
         change = torch.zeros(shape, device=self.device)
-        assert not isinstance(part.adapter, Foreign)
         part.adapter.apply(change, 1.0, torch.float32, part.target.function)
         return DeltaTerm(self.site, place, change.to(self.dtype), numbers)
 
@@ -109,17 +118,3 @@ class _Maker:
 def _rows(part: LivePart) -> Slice:
     place = part.target.offset
     return place if place is not None and place[0] == 0 else None
-
-
-def _khatri_rao(loha: LoHa) -> LowRank | None:
-    """A LoHa as factors of rank r1·r2, (A₁B₁) ⊙ (A₂B₂) = (A₁ • A₂)(B₁ • B₂) with rows of A and columns of B
-    multiplied each with each; None where the whole change is no larger.
-    """
-    out, inputs = loha.change_shape
-    rank = loha.w1_b.shape[0] * loha.w2_b.shape[0]
-    if 2 * rank * (out + inputs) > out * inputs:
-        return None
-    a1, b1, a2, b2 = (t.float() for t in (loha.w1_a, loha.w1_b, loha.w2_a, loha.w2_b))
-    up = torch.einsum("op,oq->opq", a1, a2).flatten(1)
-    down = torch.einsum("pi,qi->pqi", b1, b2).flatten(0, 1)
-    return LowRank(up, down, loha.scale)

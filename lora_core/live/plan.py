@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..adapters import Adapter, LowRank, Padded
+from ..adapters import Adapter, LowRank
 from ..applying import Foreign, Match, in_parts
 from ..blocks import Apart, Weight, within
 from ..key_maps import Target
@@ -23,7 +23,7 @@ class LivePart:
     @property
     def needs_weight(self) -> bool:
         """Whether the result depends on the weight it meets, so that its place in the order matters."""
-        return isinstance(self.adapter, Foreign) or self.adapter.needs_weight
+        return self.adapter.needs_weight
 
     @property
     def parameter(self) -> str:
@@ -86,4 +86,4 @@ def _parts(entry: int, target: Target, adapter: Adapter | Foreign, weight: Weigh
 
 
 def _grows(part: LivePart) -> bool:
-    return isinstance(part.adapter, Padded)
+    return part.adapter.grown_shape is not None

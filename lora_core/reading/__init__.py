@@ -18,8 +18,8 @@ from .hashes import (
     read_hash,
     sha256,
 )
-from .key_names import Grouped, group_keys, split_key
-from .lora import Lora, read_lora
+from .key_names import Grouped, group_keys, holds_adapters, split_key
+from .lora import Lora, read_lora, rows_name, whole_name
 from .partial import PartialLora
 from .split_files import shards
 from .stream import Form, TensorReader, header_bytes, refuse_existing, replacing, total_size, write_tensor
@@ -41,6 +41,7 @@ __all__ = [
     "dtype_of",
     "group_keys",
     "header_bytes",
+    "holds_adapters",
     "is_finite",
     "is_match",
     "is_pickle",
@@ -52,9 +53,11 @@ __all__ = [
     "read_lora",
     "refuse_existing",
     "replacing",
+    "rows_name",
     "sha256",
     "shards",
     "split_key",
     "total_size",
+    "whole_name",
     "write_tensor",
 ]

@@ -8,8 +8,10 @@ for the report, never a guess.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
+
+from ..adapters import PEFT_ROLES, SUFFIXES
 
 # The spellings of a low-rank pair: style → (up, down). The first seven are those of the host's
 # comfy/weight_adapter/lora.py `LoRAAdapter.load`, in its order.
@@ -22,59 +24,12 @@ PAIRS: Mapping[str, tuple[str, str]] = {
     "lora_linear_layer": (".lora_linear_layer.up.weight", ".lora_linear_layer.down.weight"),
 }
 
-# Suffix → role of every tensor that is no half of a pair.
-ROLES: Mapping[str, str] = {
-    ".lora_mid.weight": "mid",
-    ".alpha": "alpha",
-    ".dora_scale": "dora_scale",
-    ".reshape_weight": "reshape",
-    # LoHa
-    ".hada_w1_a": "hada_w1_a",
-    ".hada_w1_b": "hada_w1_b",
-    ".hada_w2_a": "hada_w2_a",
-    ".hada_w2_b": "hada_w2_b",
-    ".hada_t1": "hada_t1",
-    ".hada_t2": "hada_t2",
-    # LoKr
-    ".lokr_w1": "lokr_w1",
-    ".lokr_w1_a": "lokr_w1_a",
-    ".lokr_w1_b": "lokr_w1_b",
-    ".lokr_w2": "lokr_w2",
-    ".lokr_w2_a": "lokr_w2_a",
-    ".lokr_w2_b": "lokr_w2_b",
-    ".lokr_t2": "lokr_t2",
-    # GLoRA
-    ".a1.weight": "glora_a1",
-    ".a2.weight": "glora_a2",
-    ".b1.weight": "glora_b1",
-    ".b2.weight": "glora_b2",
-    ".bm.weight": "glora_bm",
-    # OFT and BOFT
-    ".oft_blocks": "oft_blocks",
-    ".rescale": "rescale",
-    # IA³ of LyCORIS; its vector is spelled `.weight` and known by this neighbour alone
-    ".on_input": "on_input",
-    # whole tensors
-    ".diff": "diff",
-    ".diff_b": "diff_b",
-    ".w_norm": "w_norm",
-    ".b_norm": "b_norm",
-    ".set_weight": "set_weight",
-}
-
-# What PEFT writes beside and instead of a pair, with or without the name of the adapter, any name.
-_PEFT_ROLES: Mapping[str, str] = {
-    "lora_A": "down",
-    "lora_B": "up",
-    "lora_magnitude_vector": "magnitude",
-    "lora_embedding_A": "embedding_a",
-    "lora_embedding_B": "embedding_b",
-    "ia3_l": "ia3_l",
-    **{role: role for role in ROLES.values() if role.startswith(("hada_", "lokr_"))},
-}
 _PEFT = re.compile(
-    rf"(?P<layer>.+)\.(?P<part>{'|'.join(_PEFT_ROLES)})(?:\.(?P<name>(?!weight$|bias$)[^.]+))?(?P<end>\.weight|\.bias)?"
+    rf"(?P<layer>.+)\.(?P<part>{'|'.join(PEFT_ROLES)})(?:\.(?P<name>(?!weight$|bias$)[^.]+))?(?P<end>\.weight|\.bias)?"
 )
+
+# XLabs keeps the number of the stream in the layer's name: `…processor.qkv_lora1.down.weight`.
+_NUMBERED = re.compile(r"(?P<layer>.+\.processor\.(?:qkv|proj)_lora\d)\.(?P<half>up|down)\.weight")
 
 _STYLES = {
     suffix: (style, role)
@@ -82,7 +37,7 @@ _STYLES = {
     for suffix, role in zip(pair, ("up", "down"), strict=True)
 }
 # Longest first, so that "x_lora.up.weight" and "x.lora.up.weight" are never read as each other.
-_BY_LENGTH = sorted([*ROLES, *_STYLES], key=len, reverse=True)
+_BY_LENGTH = sorted([*SUFFIXES, *_STYLES], key=len, reverse=True)
 
 _EMBEDDING = "bundle_emb."
 
@@ -99,12 +54,14 @@ def split_key(key: str) -> NamedRole | None:
     """The layer name and the role of a tensor key, or None for a key of no known spelling."""
     for suffix in _BY_LENGTH:
         if key.endswith(suffix) and len(key) > len(suffix):
-            style, role = _STYLES.get(suffix) or ("", ROLES[suffix])
+            style, role = _STYLES.get(suffix) or ("", SUFFIXES[suffix])
             return NamedRole(key[: -len(suffix)], role, style)
+    if found := _NUMBERED.fullmatch(key):
+        return NamedRole(found["layer"], found["half"], "attn_processor")
     found = _PEFT.fullmatch(key)
     if found is None:
         return None
-    role = _PEFT_ROLES[found["part"]]
+    role = PEFT_ROLES[found["part"]]
     if found["end"] == ".bias":
         if role != "up":
             return None
@@ -145,12 +102,31 @@ def group_keys(keys: Iterable[str]) -> Grouped:
     return Grouped(layers, tuple(embeddings), list(unknown))
 
 
+def holds_adapters(keys: Collection[str]) -> bool:
+    """Whether most tensors of a file are those of adapters. A model may have an `alpha` of its own."""
+    roles = [roles for groups in group_keys(keys).layers.values() for roles in groups]
+    return 2 * sum(len(found) for found in roles if found.keys() != {"alpha"}) > len(keys)
+
+
 def _place(style: str) -> int:
     """Where a spelling stands in PAIRS; behind all of them when it is none of those."""
     return [*PAIRS, style].index(style)
 
 
 def _groups(styles: Mapping[str, dict[str, str]]) -> list[dict[str, str]]:
-    shared = styles.get("", {})
-    pairs = [styles[style] for style in sorted(styles, key=_place) if style]
-    return [{**shared, **pairs[0]}, *pairs[1:]] if pairs else [shared]
+    shared = dict(styles.get("", {}))
+    groups = [styles[style] for style in sorted(styles, key=_place) if style]
+    halves: dict[str, str] = {}
+    for group in [group for group in groups if group.keys() <= _HALVES]:
+        if group.keys() == {"magnitude"}:
+            shared |= group  # a converter that knew the pair's spelling alone
+        elif len(group.keys() & {"up", "down"}) == 1 and group.keys().isdisjoint(halves):
+            halves |= group  # or one half of the pair alone
+        else:
+            continue
+        groups.remove(group)
+    groups = [halves, *groups] if halves else groups
+    return [{**shared, **groups[0]}, *groups[1:]] if groups else [shared]
+
+
+_HALVES = frozenset({"up", "down", "magnitude"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from .. import adapters as formulas
-from ..adapters import LEAST_AXES, MOST_AXES, Adapter, BadTensors
+from ..adapters import COUNTS, LEAST_AXES, MOST_AXES, RANK_ROLES, SCALED_ROLES, Adapter, BadTensors
 from ..errors import BrokenFile, NotALora
 from .files import IS_EMBEDDING, MOVE_EMBEDDING, Stamp, TensorFile
 from .finite import all_finite, is_finite
@@ -24,8 +25,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TRAIN_AGAIN = "Train or save the LoRA again"
-_COUNTS = frozenset({"alpha", "scale", "reshape", "on_input"})  # roles that may be integers
-_RANKED = ("down", "embedding_a", "hada_w1_b", "lokr_w2_b", "lokr_w1_b")  # roles whose rows are the rank
+_NUNCHAKU = re.compile(r"\.(?:lora_down|lora_up|proj_down|proj_up|qweight|wscales|smooth|smooth_factor)$")
+_NUMBERED = re.compile(r"(?:lora\.)?(?:weights|embeddings)\.\d+(?:\.\w+)?")
+
+
+class Layers(dict[str, tuple[Adapter, ...]]):
+    """The adapters of each layer by its name, and of some rows of one by the name `rows_name` gives them."""
+
+    def __missing__(self, name: str) -> tuple[Adapter, ...]:
+        found = _ROWS.fullmatch(name)
+        if found is None or found["layer"] not in self:
+            raise KeyError(name)
+        start, length = int(found["start"]), int(found["length"])
+        return tuple(formulas.rows_of(adapter, start, length) for adapter in self[found["layer"]])
+
+
+_ROWS = re.compile(r"(?P<layer>.+) rows (?P<start>\d+)\+(?P<length>\d+)")
+
+
+def rows_name(layer: str, start: int, length: int) -> str:
+    """What some rows of a layer are called: q of a file's `to_qkv` on a model that keeps q, k and v apart."""
+    return f"{layer} rows {start}+{length}"
+
+
+def whole_name(name: str) -> str:
+    """The layer of the file that a name of `rows_name` is of, or the name itself."""
+    found = _ROWS.fullmatch(name)
+    return found["layer"] if found is not None else name
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,14 +96,19 @@ class _Reading:
 
     file: TensorFile
     tensors: Mapping[str, Tensor]
-    layers: dict[str, tuple[Adapter, ...]] = field(default_factory=dict)
+    layers: Layers = field(default_factory=Layers)
     leftovers: dict[str, Tensor] = field(default_factory=dict)
     zero_alphas: int = 0
+    empty: list[str] = field(default_factory=list)  # layers of rank 0
+    repeated: list[str] = field(default_factory=list)  # layers said in a second spelling of their keys
     is_finite: bool = False  # already known of all tensors
 
     def add(self, name: str, keys: Mapping[str, str], scale: float | None) -> None:
         """Take one spelling of one layer; what no formula takes is left over."""
         roles = {role: self.tensors[key] for role, key in keys.items()}
+        if _has_rank_0(roles):
+            self.empty.append(name)
+            return
         try:
             _check_tensors(roles, self.is_finite)
             if scale is not None:
@@ -95,8 +126,15 @@ class _Reading:
 
     def _take(self, name: str, found: formulas.Layer | None, role: str) -> None:
         """Add the adapters of a layer. Raises BadTensors for changes of one weight that differ in shape."""
-        for layer, adapters in ((name, found.weight), (f"{name}.bias", found.bias)) if found else ():
-            together = self.layers.get(layer, ()) + adapters
+        if found is None:
+            return
+        beside = {f"{name}.{parameter}": made for parameter, made in found.beside.items()}
+        for layer, adapters in {name: found.weight, **beside}.items():
+            before = self.layers.get(layer, ())
+            known = {adapter.kind for adapter in before}
+            if any(adapter.kind in known for adapter in adapters):
+                self.repeated.append(layer)
+            together = before + tuple(adapter for adapter in adapters if adapter.kind not in known)
             shapes = {shape for adapter in together if (shape := adapter.change_shape) is not None}
             if len(shapes) > 1:
                 told = " and ".join(map(str, sorted(shapes)))
@@ -131,7 +169,7 @@ def read_lora(
     reading.leftovers.update({key: reading.tensors[key] for key in unknown})
     if not reading.layers:
         _refuse(file, embeddings, keep_foreign)
-    notes += _notes(scales, reading.zero_alphas)
+    notes += [*_notes(scales, reading.zero_alphas), *_layer_notes(reading)]
     size = 0 if file.is_outline else file.size + _bytes_beside(file.tensors.values(), reading.layers)
     return Lora(file.stamp, file.metadata, reading.layers, reading.leftovers, size, embeddings, tuple(notes))
 
@@ -163,7 +201,7 @@ def _check_tensors(roles: Mapping[str, Tensor], known_finite: bool) -> None:
         if not tensor.numel():
             raise BadTensors(role, f"is empty, of shape {list(tensor.shape)}")
         if not tensor.is_floating_point():
-            if role not in _COUNTS or tensor.is_complex():
+            if role not in COUNTS or tensor.is_complex():
                 raise BadTensors(role, f"holds {tensor.dtype} where floating-point numbers belong")
         elif not known_finite and not is_finite(tensor):
             raise BadTensors(role, "holds NaN or infinity")
@@ -173,7 +211,7 @@ def _check_tensors(roles: Mapping[str, Tensor], known_finite: bool) -> None:
 
 def _lacks_scale(keys: Collection[str]) -> bool:
     """Whether a layer has a scale and does not say which."""
-    return "alpha" not in keys and any(role in keys for role in (*_RANKED, "lokr_w1"))
+    return "alpha" not in keys and not SCALED_ROLES.isdisjoint(keys)
 
 
 def find_configs(
@@ -189,7 +227,7 @@ def find_configs(
         config = config_for(configs, name)
         if config is None:
             continue
-        factors = [tensors[keys[role]] for role in _RANKED if role in keys]
+        factors = [tensors[keys[role]] for role in RANK_ROLES if role in keys]
         rank = factors[0].shape[0] if factors and factors[0].ndim else None
         if rank not in (None, config.rank_of(name)):
             found = f"rank {config.rank_of(name)} where the file has {rank} ({name})"
@@ -214,6 +252,26 @@ def _notes(scales: Mapping[tuple[str, float], int], zero_alphas: int) -> list[st
     return notes
 
 
+def _layer_notes(reading: _Reading) -> list[str]:
+    notes = []
+    if reading.empty:
+        notes.append(
+            f"rank 0 in {len(reading.empty)} layers, such as {reading.empty[0]}: they change nothing"
+        )
+    if reading.repeated:
+        notes.append(
+            f"said twice, applied once: {len(reading.repeated)} layers in two spellings of their keys, "
+            f"such as {reading.repeated[0]}; the first spelling counts, as in ComfyUI"
+        )
+    return notes
+
+
+def _has_rank_0(roles: Mapping[str, Tensor]) -> bool:
+    """Whether the factors of a layer are there and empty, for they have no rank."""
+    ranked = [roles[role] for role in RANK_ROLES if role in roles]
+    return bool(ranked) and all(tensor.ndim > 1 and tensor.shape[0] == 0 for tensor in ranked)
+
+
 def _refuse(file: TensorFile, embeddings: Collection[str], keep_foreign: bool) -> None:
     """Raises NotALora for a file without a single layer, unless it may be a format the host knows."""
     tensors, path = file.tensors, file.stamp.path
@@ -223,6 +281,13 @@ def _refuse(file: TensorFile, embeddings: Collection[str], keep_foreign: bool) -
         raise NotALora(
             path, "is a whole checkpoint", "Move it to models/checkpoints and load it as a checkpoint"
         )
+    if any(_NUNCHAKU.search(key) for key in tensors):
+        raise NotALora(
+            path, "is packed for nunchaku's quantised kernels", "Use the LoRA it was converted from"
+        )
+    if all(_NUMBERED.fullmatch(key) for key in tensors):
+        problem = "numbers its tensors and names no layer, as Stable Cascade's own trainer does"
+        raise NotALora(path, problem, "Convert it with the code that made it, or train it with OneTrainer")
     if embeddings or tensors.keys() & {"emb_params", "clip_l", "clip_g"}:
         raise NotALora(path, IS_EMBEDDING, MOVE_EMBEDDING)
     if all(key.endswith((".weight", ".bias")) for key in tensors):

@@ -89,6 +89,13 @@ class Outline:
     def __matmul__(self, other: Outline) -> Outline:
         return Outline((*other.shape[:-2], self.shape[0], other.shape[-1]), self.dtype)
 
+    def narrow(self, dimension: int, start: int, length: int) -> Outline:
+        """Some of one dimension. What is in it is not known any more."""
+        return Outline((*self.shape[:dimension], length, *self.shape[dimension + 1 :]), self.dtype)
+
+    def __mul__(self, number: builtins.float) -> Outline:
+        return Outline(self.shape, self.dtype)
+
     def __sub__(self, number: builtins.float) -> Outline:
         return Outline(self.shape, self.dtype)
 

@@ -16,7 +16,7 @@ from ..adapters import MAX_DIMENSIONS
 from ..errors import BrokenFile
 from .files import Header, Stamp, TensorFile, is_pickle, read_file, read_header, reading
 from .key_names import group_keys
-from .lora import Lora, find_configs, read_lora
+from .lora import Lora, find_configs, read_lora, whole_name
 from .outline import Outline, numbers_in
 from .peft_config import PeftConfig
 from .stream import TensorReader
@@ -67,7 +67,8 @@ class PartialLora:
         return read_lora(TensorFile(self.stamp, self.metadata, wanted), configs=self._configs)
 
     def _groups(self, name: str) -> list[dict[str, str]]:
-        return self._grouped.get(name) or self._grouped[name.removesuffix(".bias")]
+        name = whole_name(name)
+        return self._grouped.get(name) or self._grouped[name.rpartition(".")[0]]
 
     def _contents(self, tensor: Tensor, reader: TensorReader) -> Tensor:
         key = self._stored.get(id(tensor))

@@ -1,10 +1,13 @@
-"""Three formats that only the whole file tells, renamed to the spellings of key_names.py.
+"""Flux's control LoRAs, which only the whole file tells, renamed to the spellings of key_names.py.
 
-The same renames as the host's comfy/lora_convert.py `convert_lora`; tests/host compares the two.
+They make the model's input wider and set the norms of its queries and keys. Black Forest Labs' own files and
+diffusers' (examples/flux-control) say so in different names. The first is renamed as in the host's
+comfy/lora_convert.py `convert_lora`; the host does not know the second.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
@@ -13,31 +16,21 @@ from .outline import Outline
 if TYPE_CHECKING:
     from torch import Tensor
 
-_USO = (
-    (".down.weight", ".lora_down.weight"),
-    (".up.weight", ".lora_up.weight"),
-    (".qkv_lora2.", ".txt_attn.qkv."),
-    (".qkv_lora1.", ".img_attn.qkv."),
-    (".proj_lora1.", ".img_attn.proj."),
-    (".proj_lora2.", ".txt_attn.proj."),
-    (".qkv_lora.", ".linear1_qkv."),
-    (".proj_lora.", ".linear2."),
-    (".processor.", "."),
+_NORM = re.compile(
+    r"(?:transformer\.)?(?:single_)?transformer_blocks\.\d+\.attn\.norm_(?:added_)?[qk]\.weight"
 )
+_INPUT = re.compile(r"(?P<layer>(?:[\w.]+\.)?x_embedder)\.lora_A\.weight")
+_WIDE = 128  # inputs of Flux.1 with a control picture beside its own 64
+_FLUX_2 = ("to_qkv_mlp_proj", "stream_modulation", "linear_in", "linear_out", "time_guidance_embed")
 
 
 def convert(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors under names key_names.py can read; the same mapping where they have such names."""
     if {"img_in.lora_A.weight", "single_blocks.0.norm.key_norm.scale"} <= tensors.keys():
         return _bfl_control(tensors)
-    if "lora_unet__blocks_0_cross_attn_k.lora_down.weight" in tensors:
-        return {_wan_fun(key): tensor for key, tensor in tensors.items()}
-    uso = {
-        "single_blocks.37.processor.qkv_lora.up.weight",
-        "double_blocks.18.processor.qkv_lora2.up.weight",
-    }
-    if uso <= tensors.keys():
-        return {_uso(key): tensor for key, tensor in tensors.items()}
+    found = next(filter(None, map(_INPUT.fullmatch, tensors)), None)
+    if found is not None and _is_diffusers_control(tensors, found[0]):
+        return _diffusers_control(tensors, found["layer"])
     return tensors
 
 
@@ -45,15 +38,13 @@ def original_key(converted: str, tensors: Mapping[str, Tensor]) -> str:
     """The key as it stands in the file, for messages."""
     if converted in tensors:
         return converted
-    names = {**{_bfl_name(k): k for k in tensors}, **{_wan_fun(k): k for k in tensors}}
-    return names.get(converted) or {_uso(k): k for k in tensors}.get(converted, converted)
+    names = {name(key): key for name in (_bfl_name, _diffusers_name) for key in tensors}
+    return names.get(converted, converted)
 
 
 def _bfl_control(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Flux Canny and Depth by Black Forest Labs: biases, norms to set, and a wider input."""
     renamed = {_bfl_name(key): tensor for key, tensor in tensors.items()}
-    rows, columns = tensors["img_in.lora_B.weight"].shape[0], tensors["img_in.lora_A.weight"].shape[1]
-    renamed["diffusion_model.img_in.reshape_weight"] = cast("Tensor", Outline.of(rows, columns))
+    renamed["diffusion_model.img_in.reshape_weight"] = _grown(tensors, "img_in")
     return renamed
 
 
@@ -62,11 +53,26 @@ def _bfl_name(key: str) -> str:
     return f"diffusion_model.{biased.replace('_norm.scale', '_norm.scale.set_weight')}"
 
 
-def _wan_fun(key: str) -> str:
-    return "lora_unet_" + key.removeprefix("lora_unet__") if key.startswith("lora_unet__") else key
+def _is_diffusers_control(tensors: Mapping[str, Tensor], down: str) -> bool:
+    if any(map(_NORM.fullmatch, tensors)):
+        return True
+    is_wide = tensors[down].ndim == 2 and tensors[down].shape[1] == _WIDE
+    return is_wide and not any(name in key for key in tensors for name in _FLUX_2)
 
 
-def _uso(key: str) -> str:
-    for theirs, ours in _USO:
-        key = key.replace(theirs, ours)
-    return f"diffusion_model.{key}"
+def _diffusers_control(tensors: Mapping[str, Tensor], layer: str) -> Mapping[str, Tensor]:
+    if f"{layer}.lora_B.weight" not in tensors:
+        return tensors
+    renamed = {_diffusers_name(key): tensor for key, tensor in tensors.items()}
+    renamed[f"{layer}.reshape_weight"] = _grown(tensors, layer)
+    return renamed
+
+
+def _diffusers_name(key: str) -> str:
+    return f"{key.removesuffix('.weight')}.set_weight" if _NORM.fullmatch(key) else key
+
+
+def _grown(tensors: Mapping[str, Tensor], layer: str) -> Tensor:
+    """(rows, columns) of a layer's change."""
+    up, down = (tensors[f"{layer}.lora_{half}.weight"] for half in "BA")
+    return cast("Tensor", Outline.of(up.shape[0], down.shape[1] if down.ndim > 1 else 0))

@@ -12,12 +12,13 @@ from dataclasses import asdict, dataclass, field
 from math import isfinite, sqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..adapters import energy
 from ..blocks import ModelBlocks, Place, blocks_of_model, blocks_without_model
 from ..errors import BrokenFile
 from ..families import families
 from ..key_maps import FileFamily, Target, is_text_encoder, likely_key
 from ..reading import Lora
-from .change_energy import BEYOND_NUMBERS, change_energy, energy
+from .change_energy import BEYOND_NUMBERS, change_energy
 
 _REMEDY = "Train or save the LoRA again"
 

@@ -8,7 +8,7 @@ import torch
 from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
-from ...lora_core.adapters import Padded, Reorder, unpack
+from ...lora_core.adapters import Reorder, unpack
 
 
 class FusedAdapter(WeightAdapterBase):  # type: ignore[misc]  # the host ships no types
@@ -45,5 +45,5 @@ class FusedAdapter(WeightAdapterBase):  # type: ignore[misc]  # the host ships n
 
     def calculate_shape(self, key: str) -> tuple[int, ...] | None:
         """The shape the weight will grow to, for newer hosts; None where it keeps its own."""
-        padded = [adapter for _, packed in self.weights[:-1] if isinstance(adapter := unpack(packed), Padded)]
-        return padded[-1].shape if padded else None
+        shapes = [unpack(packed).grown_shape for _, packed in self.weights[:-1]]
+        return next((shape for shape in reversed(shapes) if shape is not None), None)

@@ -150,7 +150,10 @@ def test_lycoris_agrees(case: Case, shape: tuple[int, ...], dtype: torch.dtype, 
         _load(module, stored)
         found = _ours(stored)
         for strength in STRENGTHS:
-            theirs, their_bias = _theirs(module, base, strength)
+            # A DoRA's strength is a fader between the weight and what LyCORIS makes of it at 1.
+            is_fader = "DoRA" in case.name
+            theirs, their_bias = _theirs(module, base, 1.0 if is_fader else strength)
+            theirs = torch.lerp(base.weight, theirs, strength) if is_fader else theirs
             ours = base.weight.detach().clone()
             for adapter in found.weight:
                 assert adapter.fits(ours.shape)

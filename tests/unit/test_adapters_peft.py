@@ -1,7 +1,8 @@
 """Files PEFT saves, read from its folder, against the weights PEFT merges.
 
 End to end: keys, adapter_config.json, formulas, matching and fusing. PEFT's strength is `scale_layer`, which
-multiplies the scale of ΔW; its IA³ has none.
+multiplies the scale of ΔW; its IA³ has none. A DoRA's strength is a fader, so PEFT is asked at 1 and the way
+from the weight to what it says there is gone by the strength.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any
 import pytest
 import torch
 from oracles import CONV, DTYPES, LINEAR, STRENGTHS, check, layer, patched
-from peft import IA3Config, LoHaConfig, LoKrConfig, LoraConfig, get_peft_model
+from peft import BOFTConfig, IA3Config, LoHaConfig, LoKrConfig, LoraConfig, OFTConfig, get_peft_model
+from peft.tuners.boft.layer import BOFTLayer
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from lora_core.adapters.input_rotation import InputBOFT
 from lora_core.key_maps.key_map import Target
 from lora_core.reading.files import read_file
 from lora_core.reading.lora import Lora, read_lora
@@ -120,7 +123,10 @@ def test_peft_agrees(kind: str, dtype: torch.dtype, tmp_path: Path, record_prope
         assert not lora.unknown_keys
         for strength in STRENGTHS:
             ours = patched(weights, NAMES, [(lora, strength)])
-            triples += [(ours[key], theirs, weights[key]) for key, theirs in _merged(model, strength).items()]
+            merged = _merged(model, strength if "DoRA" not in kind else 1.0)
+            if "DoRA" in kind:
+                merged = {key: torch.lerp(weights[key], theirs, strength) for key, theirs in merged.items()}
+            triples += [(ours[key], theirs, weights[key]) for key, theirs in merged.items()]
     record_property("kind", kind)
     record_property("oracle", "PEFT")
     check(triples, record_property)
@@ -140,6 +146,50 @@ def test_pefts_ia3_agrees(on_input: bool, tmp_path: Path, record_property: Any) 
     record_property("kind", f"IA3, {'inputs' if on_input else 'outputs'}")
     record_property("oracle", "PEFT")
     check([(ours[k], theirs, weights[k]) for k, theirs in _merged(model, 1.0).items()], record_property)
+
+
+ROTATIONS: dict[str, Any] = {
+    "OFT of PEFT": OFTConfig(r=0, oft_block_size=4, target_modules=MATRICES, init_weights=False),
+    "OFT of PEFT, one block": OFTConfig(
+        r=0, oft_block_size=4, block_share=True, target_modules=["to_q"], init_weights=False
+    ),
+    "BOFT of PEFT": BOFTConfig(boft_block_size=4, target_modules=["to_q", "conv"], init_weights=False),
+}
+
+
+@pytest.mark.parametrize("kind", ROTATIONS)
+def test_pefts_rotations_agree(kind: str, tmp_path: Path, record_property: Any) -> None:
+    """They have no strength in PEFT, so ours is held to the way from the weight to what PEFT merges."""
+    weights, model = _trained(ROTATIONS[kind], torch.float32, 0.1)
+    lora = _saved(model, tmp_path, torch.float32)
+    assert not lora.unknown_keys
+    merged = {key: tensor for key, tensor in _merged(model, 1.0).items() if key.endswith(".weight")}
+    triples = []
+    for strength in STRENGTHS:
+        ours = patched(weights, NAMES, [(lora, strength)])
+        triples += [
+            (ours[key], torch.lerp(weights[key], theirs, strength), weights[key])
+            for key, theirs in merged.items()
+        ]
+    record_property("kind", kind)
+    record_property("oracle", "PEFT")
+    check(triples, record_property)
+
+
+def test_the_stages_of_pefts_boft_agree() -> None:
+    """PEFT multiplies several stages on CUDA alone, so its pieces are put together here."""
+    inputs, block, stages = 48, 4, 3
+    generator = torch.Generator().manual_seed(5)
+    blocks = torch.randn(stages, inputs // block, block, block, generator=generator) * 0.3
+    weight, factor = torch.randn(10, inputs, generator=generator), 1 + torch.rand(10, generator=generator)
+    whole = torch.eye(inputs)
+    for stage in range(stages):
+        order = BOFTLayer.block_butterfly_perm(None, inputs, inputs // block // 2**stage, block // 2, stage)
+        mixed = torch.eye(inputs)[order]
+        turns = torch.block_diag(*BOFTLayer.cayley_batch(None, blocks[stage]))
+        whole = mixed @ turns @ mixed.T @ whole
+    ours = InputBOFT(blocks, factor).apply(weight.clone(), 1.0, torch.float32)
+    torch.testing.assert_close(ours, (whole @ weight.T).T * factor[:, None], rtol=1e-5, atol=1e-5)
 
 
 def test_the_source_of_the_scale_is_told(tmp_path: Path) -> None:

@@ -189,8 +189,9 @@ def _dense(tensors: Mapping[str, Tensor]) -> Tensor:
 
 LARGE = {
     "a LoHa of 40,000": _loha(40_000, 40_000, 1),
-    "two LoRAs of 40,000": {
-        **_layer(**{"lora_up.weight": ONES(40_000, 1), "lora_down.weight": ONES(1, 40_000)}),
+    "a LoHa and a LoRA of 40,000": {
+        **_layer(**{f"hada_w{half}_a": ONES(40_000, 1) for half in "12"}),
+        **_layer(**{f"hada_w{half}_b": ONES(1, 40_000) for half in "12"}),
         **_layer(**{"lora_B.weight": ONES(40_000, 1), "lora_A.weight": ONES(1, 40_000)}),
     },
     "a LoHa and a LoRA of 12,000": {
@@ -210,7 +211,7 @@ def test_the_energy_of_large_changes_takes_little(case: str, tmp_path: Path) -> 
     started = time.process_time()
     (part,) = _spectrum(path).parts
     assert time.process_time() - started < 3
-    if case == "two LoRAs of 40,000":
+    if case == "a LoHa and a LoRA of 40,000":
         assert part.energy == pytest.approx(4 * 40_000**2, rel=1e-6)
     if case.startswith("a LoKr"):
         assert part.energy == pytest.approx(4 * 6_400**2, rel=1e-6)

@@ -33,8 +33,8 @@ def _kinds(lora: Lora) -> dict[str, list[str]]:
     return {name: [adapter.kind for adapter in adapters] for name, adapters in lora.layers.items()}
 
 
-def test_everything_said_about_one_weight_adds_up(tmp_path: Path) -> None:
-    """Two spellings of one name, two names of one weight, a second formula: each adds 1 to every number."""
+def test_a_change_said_three_times_is_applied_once_and_a_second_formula_adds_to_it(tmp_path: Path) -> None:
+    """Two spellings of one name, two names of one weight: 1 in every number; the `diff` adds another 1."""
     lora = _read(
         tmp_path,
         {
@@ -46,7 +46,7 @@ def test_everything_said_about_one_weight_adds_up(tmp_path: Path) -> None:
     )
     names = {name: Target("a.weight") for name in ("lora_unet_a", "diffusion_model.a")}
     changed = patched({"a.weight": torch.zeros(4, 4)}, names, [(lora, 0.5)])
-    assert torch.equal(changed["a.weight"], torch.full((4, 4), 2.0))
+    assert torch.equal(changed["a.weight"], torch.full((4, 4), 1.0))
 
 
 def test_what_is_for_the_bias_stands_beside_the_layer(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_one_lora_alone_is_used_where_it_lies() -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Doubling:
+class _Doubling(Adapter):
     """A formula whose result depends on the weight, and so on its place in the order."""
 
     kind: ClassVar[str] = "test"
