@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import FetchError
+from ..errors import FetchError, RackError
+from ..reading import replacing
 from .candidates import Candidate
 from .placing import Got
 from .sites import LoraSite
@@ -92,15 +91,9 @@ def _write(path: Path, content: bytes) -> list[str]:
     """A whole new file, or none; one that is there is kept."""
     if path.exists():
         return []
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
+        with replacing(path, len(content), force=False) as file:
             file.write(content)
-        os.chmod(temporary, 0o644)
-        temporary.rename(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        return [f"{path.name} could not be written ({error.strerror})"]
+    except RackError as error:
+        return [str(error)]
     return []

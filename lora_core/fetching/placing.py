@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from ..errors import CannotStore
 from .candidates import Candidate
@@ -65,11 +65,14 @@ def part_of(place: Path, candidate: Candidate) -> Path:
 
 
 @contextmanager
-def alone(part: Path, place: Path) -> Iterator[BinaryIO]:
-    """The part, open for reading and writing, and nobody else's meanwhile. Raises CannotStore."""
+def alone(part: Path, place: Path) -> Iterator[FileIO]:
+    """The part, open for reading and writing, and nobody else's meanwhile. Raises CannotStore.
+
+    Nothing is buffered: a full disk shows where it is written to, and not when the file is closed.
+    """
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        out = part.open("a+b")
+        out = part.open("a+b", buffering=0)
     except OSError as error:
         remedy = "Choose another folder"
         raise CannotStore(place, f"cannot be written ({error.strerror})", remedy) from None
@@ -79,7 +82,17 @@ def alone(part: Path, place: Path) -> Iterator[BinaryIO]:
         yield out
 
 
-def _lock(out: BinaryIO) -> bool:
+@contextmanager
+def storing(place: Path) -> Iterator[None]:
+    """Around what is written of a file that will be `place`: CannotStore for what the system says."""
+    try:
+        yield
+    except OSError as error:
+        remedy = "Make room, then run again: it goes on where it stopped"
+        raise CannotStore(place, f"cannot be written ({error.strerror})", remedy) from None
+
+
+def _lock(out: FileIO) -> bool:
     """Take the file for this process; given back when it is closed, whatever becomes of the process."""
     try:
         if os.name == "nt":

@@ -11,13 +11,13 @@ import os
 import time
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
-from ..errors import CannotStore, FileError, SiteError, TransferFailed
+from ..errors import FileError, SiteError, TransferFailed
 from ..reading import read_header
 from .candidates import Candidate
-from .placing import Got, alone, already, part_of, put, require_room, too_large
+from .placing import Got, alone, already, part_of, put, require_room, storing, too_large
 from .sites import LoraSite
 
 Progress = Callable[[int, int], None]
@@ -64,7 +64,7 @@ class _Transfer:
         site: LoraSite,
         candidate: Candidate,
         place: Path,
-        out: BinaryIO,
+        out: FileIO,
         progress: Progress,
         max_bytes: int,
         wait: Callable[[float], None],
@@ -84,8 +84,8 @@ class _Transfer:
         if resumed and self._candidate.sha256 and digest != self._candidate.sha256:
             self._restart()
             digest = self._receive()
-        self._out.flush()
-        os.fsync(self._out.fileno())
+        with storing(self._place):
+            os.fsync(self._out.fileno())
         return digest
 
     def _take_up(self) -> None:
@@ -177,11 +177,10 @@ class _Transfer:
     def _store(self, piece: bytes) -> None:
         if self._here + len(piece) > (self._total or self._max_bytes):
             raise TransferFailed(self._place.name, "more bytes came than the server said", "Run again")
-        try:
-            self._out.write(piece)
-        except OSError as error:
-            remedy = "Make room, then run again: it goes on where it stopped"
-            raise CannotStore(self._place, f"cannot be written ({error.strerror})", remedy) from None
+        left = memoryview(piece)
+        while left:
+            with storing(self._place):
+                left = left[self._out.write(left) :]
         is_new = len(self._head) < _HEAD
         self._count(piece)
         if is_new and len(self._head) == _HEAD:

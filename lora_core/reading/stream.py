@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import torch
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PIECE = 2**22
+_TRIES = 10
 PART = ".lora-rack-part"  # what a file is called until it is whole
 
 
@@ -132,13 +133,10 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
     folder = path.parent
     remove_abandoned(folder)
     try:
-        # In the same folder, so that the last step is a rename and never a copy.
-        temporary = NamedTemporaryFile(dir=folder, prefix=f".{path.name}.", suffix=PART, delete=False)  # noqa: SIM115
+        temporary, lock = _new_part(path)
     except OSError as error:
         raise RackError(f"{folder}: cannot be written to ({error.strerror})") from None
-    lock: int | None = None
     try:
-        lock = _lock(Path(temporary.name))
         with temporary as file:
             free = shutil.disk_usage(folder).free
             if free < size:
@@ -146,7 +144,7 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
                     f"{folder}: has {free} bytes free, the file needs {size}. "
                     "Make room, or write it elsewhere"
                 )
-            yield file  # type: ignore[misc]
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary.name, 0o666 & ~_umask())
@@ -161,6 +159,24 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
     finally:
         if lock is not None:
             os.close(lock)
+
+
+def _new_part(path: Path) -> tuple[Any, int | None]:
+    """An empty file beside `path`, and the lock that says somebody writes it; None where nobody can lock.
+
+    Before it is locked, another process may take it for abandoned and remove it: then there is a next one.
+    """
+    for left in reversed(range(_TRIES)):
+        # In the same folder, so that the last step is a rename and never a copy.
+        part = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", suffix=PART, delete=False)  # noqa: SIM115
+        lock = _lock(Path(part.name))
+        if (lock is not None and os.fstat(lock).st_nlink) or fcntl is None or not left:
+            break
+        part.close()
+        Path(part.name).unlink(missing_ok=True)
+        if lock is not None:
+            os.close(lock)
+    return part, lock
 
 
 def remove_abandoned(folder: Path) -> None:

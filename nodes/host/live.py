@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import uuid
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,15 +111,11 @@ class _LiveStack:
         """Put the layers onto the model's modules, and what they need onto its device."""
         model: Any = patcher.model  # comfy.model_base.BaseModel
         self._take_off(model)
-        layers = []
-        dtype = model.manual_cast_dtype or model.get_dtype()
-        for path, parts in self.plan.modules.items():
-            module = model.get_submodule(path)
-            layer = LiveLayer(module, path, parts, HostModules(), rows_of(path))
-            layer.prepare(patcher.load_device, dtype)
+        # All of them are ready before the first is put on: the host does not eject what failed half way.
+        layers = tuple(self._ready(patcher))
+        self._placed[model] = _Placed(layers, weakref.ref(patcher))
+        for layer in layers:
             Dispatcher.install(self.name, layer)
-            layers.append(layer)
-        self._placed[model] = _Placed(tuple(layers), weakref.ref(patcher))
 
     def eject(self, patcher: Patcher) -> None:
         """Take them off again, where this patcher put them on.
@@ -131,6 +127,14 @@ class _LiveStack:
         owner = None if placed is None else placed.owner()
         if owner is None or owner is patcher:
             self._take_off(patcher.model)
+
+    def _ready(self, patcher: Any) -> Iterator[LiveLayer]:
+        model = patcher.model
+        dtype = model.manual_cast_dtype or model.get_dtype()
+        for path, parts in self.plan.modules.items():
+            layer = LiveLayer(model.get_submodule(path), path, parts, HostModules(), rows_of(path))
+            layer.prepare(patcher.load_device, dtype)
+            yield layer
 
     def _take_off(self, model: nn.Module) -> None:
         placed = self._placed.pop(model, None)
