@@ -22,20 +22,26 @@ import in_host  # noqa: E402
 in_host.enter_host()
 
 NAMES = ("patch", "floor", "reweight", "load", "grammar", "blocks", "live", "sweep")
+ON_DEMAND = ("loop", "soak")  # with a host of their own, for minutes and for hours
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"any of: {', '.join(NAMES)}; all by default"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"any of: {', '.join(NAMES)}, which is the default; or {', '.join(ON_DEMAND)}",
     )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write {name: {case: {figure: number}}} there"
     )
     arguments = parser.parse_args()
-    unknown = [name for name in arguments.names if name not in NAMES]
+    unknown = [name for name in arguments.names if name not in NAMES + ON_DEMAND]
     if unknown:
-        parser.error(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(NAMES)}")
+        parser.error(
+            f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(NAMES + ON_DEMAND)}"
+        )
     results: dict[str, dict[str, dict[str, float]]] = {}
     for name in arguments.names or NAMES:
         results[name] = {}
