@@ -26,7 +26,8 @@ Progress = Callable[[int, int], None]
 """Told (done, total), in files or in bytes; may raise to stop the work. What was done until then is kept."""
 
 _BATCH = 100  # files in one transaction: what an interruption can lose
-_FEW = 50  # rows looked up one by one rather than all at once
+_FEW = 250  # rows looked up one by one rather than all at once: more than a page of a list has
+_MANY = 50  # files after which rows of those that are gone are counted
 _SPARE_ROWS = 10_000  # of files that are gone; they still tell where a missing one came from
 
 
@@ -181,7 +182,7 @@ class Index:
                 if progress is not None:
                     progress(done, len(stale))
             self._store.run(partial(_write, batch=batch))
-        if len(found) > _FEW:
+        if len(found) > _MANY:
             self._store.run(partial(_forget, kept=found))
         return found
 

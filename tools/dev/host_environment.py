@@ -107,7 +107,7 @@ def _require_room(folder: Path) -> None:
 
 def tools_folder(layout: Layout, python_version: str) -> Path:
     """Where the test tools for this Python version are; some of them are compiled for one version."""
-    inputs = digest(pinned_lines(layout.pins / "tests.txt"), python_version)
+    inputs = digest(pinned_lines(layout.pins / "tests.in"), python_version)
     return layout.rack / f"tools-{inputs}"
 
 
@@ -119,7 +119,7 @@ def build_tools(layout: Layout, python: Path, folder: Path, line: ProgressLine) 
     log.unlink(missing_ok=True)
     pip = pip_command(python, layout, line)
     command: list[str | Path] = [*pip, "install", "--no-deps", "--progress-bar", "off", "--target", partial]
-    _run([*command, "-r", layout.pins / "tests.txt"], "pip install", log, line)
+    _run([*command, "--require-hashes", "-r", layout.pins / "tests.txt"], "pip install", log, line)
     partial.replace(folder)
 
 
