@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ..errors import BadJson
+from ..untrusted import read_json
 from .candidates import Candidate, Licence
 
 _DAY_S = 24 * 3600.0
@@ -40,8 +42,8 @@ class Answers:
                 row = self._db.execute(select, (site, reference)).fetchone()
             if row is None or not 0 <= self._now() - row[0] < _DAY_S:
                 return None
-            return tuple(_from_json(item) for item in json.loads(row[1]))
-        except (sqlite3.Error, ValueError, TypeError, KeyError):
+            return tuple(_from_json(item) for item in read_json(row[1]))
+        except (sqlite3.Error, BadJson, ValueError, TypeError, KeyError):
             return None
 
     def put(self, site: str, reference: str, found: Sequence[Candidate]) -> None:

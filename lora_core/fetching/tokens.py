@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 from pathlib import Path
 
-from ..errors import FetchError
+from ..errors import BadJson, FetchError
+from ..untrusted import read_json
 
 FILE = "lora_rack_tokens.json"
 _MAX_BYTES = 2**16
@@ -26,10 +26,10 @@ def token(variable: str, folder: Path | None) -> str:
         status = path.stat()
         if os.name != "nt" and stat.S_IMODE(status.st_mode) & 0o077:
             raise FetchError(f"{path}: others on this machine can read your tokens. Run: chmod 600 '{path}'")
-        content = json.loads(path.read_bytes()[:_MAX_BYTES])
+        content = read_json(path.read_bytes(), _MAX_BYTES)
     except FileNotFoundError:
         return ""
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, BadJson) as error:
         raise FetchError(
             f'{path}: cannot be read as {{"{variable}": "…"}} ({type(error).__name__})'
         ) from None
