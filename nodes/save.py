@@ -26,26 +26,32 @@ class LoraRackSave:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
+        prefix = "The name of the file in the output folder. A number is added."
         rank = "0 keeps everything. A number cuts every layer to this rank, as well as that rank can do."
         keep = (
             "The share of the change to keep, such as 0.99. Each layer gets the least rank for it. 1 is off."
         )
         most = "The largest file in MiB. Ranks go where they lose the least. 0 is off."
-        names = "How layers are called: as in the files, or as other programs do, which takes the model."
+        names = "How layers are called: as in the files, or as other programs do, which needs the model."
         return {
             "required": {
-                "filename_prefix": ("STRING", {"default": "loras/rack", "tooltip": "In the output folder."}),
+                "filename_prefix": ("STRING", {"default": "loras/rack", "tooltip": prefix}),
                 "rank": ("INT", {"default": 0, "min": 0, "max": 4096, "tooltip": rank}),
-                "dtype": ([*DTYPES], {"tooltip": "fp32 is exact; fp16 and bf16 are half the size."}),
+                "dtype": (
+                    [*DTYPES],
+                    {
+                        "tooltip": "The number format of the file. fp32 is exact; fp16 and bf16 are half the size."
+                    },
+                ),
                 "naming": ([*NAMINGS], {"tooltip": names}),
             },
             "optional": {
-                "stack": inputs.stack(),
+                "stack": inputs.stack("The LoRAs to save."),
                 "model": (
                     "MODEL",
-                    {"tooltip": "For kinds of LoRA that depend on its weights, and for names."},
+                    {"tooltip": "For kinds of LoRA that depend on the model's weights, and for names."},
                 ),
-                "clip": ("CLIP", {"tooltip": "The same for its text encoder."}),
+                "clip": ("CLIP", {"tooltip": "The same for the text encoder."}),
                 "keep": (
                     "FLOAT",
                     {"default": 1.0, "min": 0.01, "max": 1.0, "step": 0.005, "tooltip": keep},

@@ -150,8 +150,9 @@ class LoraRackApply:
         clip: Any = None,
         mode: str = "auto",
     ) -> dict[str, Any]:
-        found = from_wire(stack or ())
-        idle = (*(entry for entry in found if not entry.is_active), *idle_in(stack or ()))
+        given = [] if stack is None else stack  # an empty one may still have entries that are off
+        found = from_wire(given)
+        idle = (*(entry for entry in found if not entry.is_active), *idle_in(given))
         entries = [*host.resolve_active(found), *idle]
         applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
         outputs = (applied.model, applied.clip, applied.report)

@@ -34,8 +34,9 @@ def to_wire(entries: Iterable[Entry], before: Sequence[Any] | None) -> WireStack
     """The incoming stack, if any, followed by these entries."""
     found = [*entries]
     items = [StackItem((e.name, e.strength_model, e.strength_clip), e) for e in found if e.is_active]
-    made = WireStack([*(before or ()), *items])
-    made.idle = (*idle_in(before or ()), *(e for e in found if not e.is_active))
+    before = () if before is None else before
+    made = WireStack([*before, *items])
+    made.idle = (*idle_in(before), *(e for e in found if not e.is_active))
     return made
 
 

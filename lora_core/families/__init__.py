@@ -8,7 +8,7 @@ fields, docs/adding-a-family.md an example.
 
 from .catalog import families, family, family_called, find_family, find_version, row_layouts, versions
 from .elements import Elements, FusedPart, elements_of, matches, words
-from .encoders import as_usual, encoder_groups, encoder_rules, usual_encoders
+from .encoders import as_usual, encoder_groups, encoder_rules, encoder_weights, usual_encoders
 from .record import Family, NameTable, Preset, Shapes, VectorReading
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "elements_of",
     "encoder_groups",
     "encoder_rules",
+    "encoder_weights",
     "families",
     "family",
     "family_called",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -35,9 +35,12 @@ def usual_encoders(family: Family) -> tuple[Shapes, ...]:
 
     For when no file of them is given: an encoder has the same names, depth and shapes in all of its files.
     """
-    return tuple(
-        {key: shape for name in names for key, shape in _weights(name).items()} for names in family.encoders
-    )
+    return tuple(encoder_weights(names) for names in family.encoders)
+
+
+def encoder_weights(names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The weights of a set of text encoders that LoRAs change, by key and shape."""
+    return {key: shape for name in names for key, shape in _weights(name).items()}
 
 
 def as_usual(shapes: Shapes, family: Family) -> dict[str, tuple[int, ...]]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
-from ..families import Family, families, versions
+from ..families import Family, encoder_weights, families, versions
+from .key_map import KeyMap
 from .layer_names import is_text_encoder, modules_named
+from .text_encoders import text_encoder_names
 
 # Modules of a block that read what flows through it: projections of attention, modulation, the wide layers.
 _OF_STREAM = re.compile(
@@ -28,11 +31,14 @@ class _Layer(NamedTuple):
 def guess_family(widths: Mapping[str, int]) -> tuple[str, ...]:
     """The ids of the families it may be for, the likeliest first, from {layer: width of its input}.
 
-    None where no family has as much as half of the layers.
+    None where no family has as much as half of the layers. Layers of text encoders count where there are no
+    others.
     """
     layers = [
         _Layer(modules_named(layer), width) for layer, width in widths.items() if not is_text_encoder(layer)
     ]
+    if not layers:
+        return _by_encoders(widths)
     counts = Counter(id for layer in layers for id in layer.modules)
     most = max(counts.values(), default=0)
     if not most or 2 * most < len(layers):
@@ -42,6 +48,32 @@ def guess_family(widths: Mapping[str, int]) -> tuple[str, ...]:
     for is_fit in (_has_blocks, _has_width):
         found = [family for family in found if is_fit(family, layers)] or found
     return tuple(version.id for family in found for version in _versions(family, layers))
+
+
+def _by_encoders(widths: Mapping[str, int]) -> tuple[str, ...]:
+    """The families whose text encoders have every one of the layers, those with the fewest encoders first."""
+    found = {
+        family.id: min(map(len, fitting))
+        for family in families().values()
+        if widths and (fitting := [names for names in family.encoders if _holds(_encoder_map(names), widths)])
+    }
+    return tuple(sorted(found, key=found.__getitem__))
+
+
+def _holds(key_map: KeyMap, widths: Mapping[str, int]) -> bool:
+    for layer, width in widths.items():
+        target = key_map.find(layer)
+        shape = None if target is None else key_map.shape(target)
+        if shape is None or (width and len(shape) > 1 and shape[1] != width):
+            return False
+    return True
+
+
+@cache
+def _encoder_map(names: tuple[str, ...]) -> KeyMap:
+    """The layer names of a set of text encoders."""
+    shapes = encoder_weights(names)
+    return KeyMap.of(text_encoder_names(shapes), shapes)
 
 
 def _has_blocks(family: Family, layers: Iterable[_Layer]) -> bool:
