@@ -26,6 +26,7 @@ class LoraRackSave:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
+        dtype = "The number format of the file. fp32 is exact; fp16 and bf16 are half the size."
         prefix = "The name of the file in the output folder. A number is added."
         rank = "0 keeps everything. A number cuts every layer to this rank, as well as that rank can do."
         keep = (
@@ -37,12 +38,7 @@ class LoraRackSave:
             "required": {
                 "filename_prefix": ("STRING", {"default": "loras/rack", "tooltip": prefix}),
                 "rank": ("INT", {"default": 0, "min": 0, "max": 4096, "tooltip": rank}),
-                "dtype": (
-                    [*DTYPES],
-                    {
-                        "tooltip": "The number format of the file. fp32 is exact; fp16 and bf16 are half the size."
-                    },
-                ),
+                "dtype": ([*DTYPES], {"tooltip": dtype}),
                 "naming": ([*NAMINGS], {"tooltip": names}),
             },
             "optional": {
