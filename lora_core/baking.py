@@ -26,7 +26,7 @@ from .applying import (
     weights_in,
 )
 from .blocks import BlockWeights, Weight, within
-from .errors import BadJson, RackError
+from .errors import BadJson, CannotMerge
 from .grammar import write
 from .key_maps import Checkpoint, KeyMap, StoredAt, Target, read_layout
 from .reading import (
@@ -134,7 +134,7 @@ def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path])
     for entry in entries:
         if entry.has_window:
             remedy = "Remove start and stop, or apply the stack while sampling"
-            raise RackError(
+            raise CannotMerge(
                 f"{entry.name!r} acts on a part of the sampling only, a checkpoint acts throughout. {remedy}"
             )
     header = read_header(checkpoint)
@@ -186,7 +186,7 @@ def _add(
 
 def _refuse_packed(target: Target, info: TensorInfo, header: Header) -> None:
     if not info.dtype.is_floating_point:
-        raise RackError(
+        raise CannotMerge(
             f"{header.stamp.path}: {target.key} is packed ({info.dtype}), and cannot store a "
             "change. Merge into the same model in floating point"
         )
@@ -210,8 +210,8 @@ def bake(
     # Another dtype is for all of the model, what no LoRA changes too.
     scales = scale_keys(header, planned.uses if dtype is None else header.tensors)
     if scales and dtype is not None:
-        raise RackError(
-            f"{header.stamp.path}: has scaled float8 weights, which --dtype cannot convert. Leave it out"
+        raise CannotMerge(
+            f"{header.stamp.path}: has scaled float8 weights, which stay as they are. Keep the file's dtype"
         )
     forms = {key: Form(_dtype(header.tensors[key], dtype), planned.shape(key)) for key in order}
     start = header_bytes(forms, _metadata(planned))
@@ -252,7 +252,7 @@ def scale_keys(header: Header, keys: Iterable[str]) -> dict[str, str]:
                     problem = (
                         f"{header.stamp.path}: {name} scales parts of its weight, which cannot be merged into"
                     )
-                    raise RackError(f"{problem}. Use the model in 16 bit")
+                    raise CannotMerge(f"{problem}. Use the model in 16 bit")
                 found[key] = name
     return found
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..lora_core.blocks import read_block_weights
-from ..lora_core.errors import RackError
+from ..lora_core.errors import BadInput, RackError
 from ..lora_core.stack import Entry
 from ..lora_core.untrusted import shown
 from . import host
@@ -63,7 +63,7 @@ def entry(
     check_window(start, stop)
     for what, value in (("strength_model", strength_model), ("strength_clip", strength_clip)):
         if not math.isfinite(value):
-            raise RackError(f"{what} is {value}, expected a finite number")
+            raise BadInput(f"{what} is {value}, expected a finite number")
     weights = read_block_weights(blocks)
     return Entry(name_of(lora_name), strength_model, strength_clip, blocks=weights, start=start, stop=stop)
 
@@ -73,7 +73,7 @@ def name_of(lora_name: object) -> str:
     if not isinstance(lora_name, str) or not lora_name.strip():
         is_plain = isinstance(lora_name, str | int | float | None)
         found = shown(lora_name) if is_plain else type(lora_name).__name__
-        raise RackError(f"lora_name is {found}, expected the name of a LoRA file")
+        raise BadInput(f"lora_name is {found}, expected the name of a LoRA file")
     return lora_name.strip()
 
 
@@ -82,9 +82,9 @@ def check_window(start: float | None, stop: float | None) -> None:
     for name, value in (("start", start), ("stop", stop)):
         if value is not None and not 0 <= value <= 1:
             remedy = "Divide a step by the number of steps: step 10 of 20 is 0.5"
-            raise RackError(f"{name} is {value:g}, expected a fraction of the sampling from 0 to 1. {remedy}")
+            raise BadInput(f"{name} is {value:g}, expected a fraction of the sampling from 0 to 1. {remedy}")
     if start is not None and stop is not None and stop < start:
-        raise RackError(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
+        raise BadInput(f"start {start:g} comes after stop {stop:g}. Swap them, or raise stop")
 
 
 def off_the_loop(work: Callable[[], bool | str]) -> Any:

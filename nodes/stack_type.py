@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..lora_core.errors import RackError
+from ..lora_core.errors import BadInput
 from ..lora_core.stack import Entry
 
 
@@ -58,5 +58,5 @@ def from_wire(stack: Sequence[Any]) -> list[Entry]:
                 entries.append(Entry(str(name), float(strength_model), float(strength_clip)))
         except (TypeError, ValueError) as error:
             shape = "(lora_name, strength_model, strength_clip)"
-            raise RackError(f"item {place} of the LoRA stack is {item!r}, not {shape}: {error}") from None
+            raise BadInput(f"item {place} of the LoRA stack is {item!r}, not {shape}: {error}") from None
     return entries

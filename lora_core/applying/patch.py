@@ -15,7 +15,7 @@ import torch
 
 from ..adapters import Adapter, InParts, LowRank, LowRankRun, join
 from ..blocks import Apart, Weight, within
-from ..errors import RackError
+from ..errors import CannotMerge
 from ..key_maps import Target
 from .matching import Foreign, Match
 
@@ -103,7 +103,7 @@ def in_parts(target: Target, adapter: Adapter | Foreign, strength: Apart) -> InP
     Raises RackError for the two kinds that are only known as a whole.
     """
     if isinstance(adapter, Foreign) or not adapter.can_split:
-        raise RackError(
+        raise CannotMerge(
             f"the parts of {target.key} cannot have separate weights for a {adapter.kind}. "
             "Give the parts one weight, such as qkv for q, k and v"
         )

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from ..errors import FitError, RackError
+from ..errors import ExistsAlready, FitError, RackError
 from ..version import VERSION
 from .output import print_error
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except RackError as error:
-        print_error(error)
+        print_error(error, "--force replaces it" if isinstance(error, ExistsAlready) else "")
         return 1 if isinstance(error, FitError) else 2
     except OSError as error:
         if isinstance(error, BrokenPipeError):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import NotALora, RackError
+from ..errors import NotALora, WrongUse
 from ..reading import PartialLora, read_header
 from ..reports import LayerDifference, compare_loras, compare_loras_on, compare_tensors, summary
 from .output import add_json_option, print_json, shape_text, table
@@ -45,7 +45,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compare, print what differs, and say by the exit code whether anything does."""
     if options.tensors and options.model:
-        raise RackError("--tensors and --model exclude each other")
+        raise WrongUse("--tensors and --model exclude each other")
     compared = _compare(options)
     found = list(compared.differences)
     tolerance = compared.tolerance if options.tolerance is None else options.tolerance

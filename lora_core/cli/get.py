@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadReference, FetchError, RackError, UnresolvedLora
+from ..errors import BadReference, FetchError, RackError, UnresolvedLora, WrongUse
 from ..fetching import (
     Answers,
     ByHash,
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     """Look everything up, say what it is, bring it."""
     folder: Path = options.to
     if not folder.is_dir():
-        raise RackError(f"{folder}: is not a folder. Name a loras folder with --to")
+        raise WrongUse(f"{folder}: is not a folder. Name a loras folder with --to")
     wanted, outcomes = _wanted(options.references, folder)
     clean_parts(folder)
     fetcher = Fetcher(_sites(), Answers(None))

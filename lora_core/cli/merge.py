@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ..baking import Bake, bake, plan_bake
-from ..errors import RackError
+from ..errors import WrongUse
 from ..reading import refuse_existing
 from .output import ProgressBar, add_json_option, print_json, size_text
 from .stacks import add_stack_options, read_stack
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_existing(options.out, options.force)
     rows = read_stack(options.stack or [], options.stack_files, options.loras)
     if not rows:
-        raise RackError("the stack is empty, or every entry is off or at strength 0. Name a LoRA")
+        raise WrongUse("the stack is empty, or every entry is off or at strength 0. Name a LoRA")
     planned = plan_bake(options.into, [row.entry for row in rows], [row.path for row in rows])
     with ProgressBar(options.progress, sys.stderr) as progress:
         dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None

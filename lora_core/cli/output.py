@@ -26,9 +26,9 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_error(error: Exception) -> None:
-    """One line on stderr."""
-    print(f"error: {error}", file=sys.stderr)
+def print_error(error: Exception, remedy: str = "") -> None:
+    """One line on stderr; `remedy` is what an option of the command can do about it."""
+    print(f"error: {error}" + (f". {remedy}" if remedy else ""), file=sys.stderr)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import RackError
+from ..errors import WrongUse
 from ..key_maps import KeyMap, StoredAt, read_layout
 from ..reading import Header, PartialLora, TensorReader, read_header, refuse_existing
 from ..saving import DTYPES, NAMINGS, SavePlan, SaveRow, SaveSide, Size, plan_save, write_save
@@ -62,7 +62,7 @@ def run_save(options: argparse.Namespace) -> int:
     """Plan the stack, say what it costs, write it."""
     rows = read_stack(options.stack or [], options.stack_files, options.loras)
     if not rows:
-        raise RackError("the stack is empty, or all of it is off or at strength 0. Name a LoRA")
+        raise WrongUse("the stack is empty, or all of it is off or at strength 0. Name a LoRA")
     return _run([SaveRow(row.entry, PartialLora(row.path)) for row in rows], options, options.without_windows)
 
 
@@ -111,7 +111,7 @@ def _sides(checkpoint: Path) -> list[SaveSide]:
     if layout.clip:
         maps.append((True, layout.clip_map(), layout.clip))
     if not maps:
-        raise RackError(f"{checkpoint}: holds no model that is known")
+        raise WrongUse(f"{checkpoint}: holds no model that is known")
     return [SaveSide(is_text, names, _weight_of(header, places)) for is_text, names, places in maps]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import RackError
+from ..errors import WrongUse
 from ..grammar import parse
 from ..library import Index, Library
 from ..stack import Entry
@@ -72,15 +72,15 @@ def _text(name: str) -> str:
     try:
         return sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except OSError as error:
-        raise RackError(f"{name}: cannot be read ({error.strerror}). Name a text file of tags") from None
+        raise WrongUse(f"{name}: cannot be read ({error.strerror}). Name a text file of tags") from None
     except UnicodeDecodeError:
-        raise RackError(f"{name}: is not UTF-8 text. Name a text file of tags") from None
+        raise WrongUse(f"{name}: is not UTF-8 text. Name a text file of tags") from None
 
 
 def _tags(text: str, folder: Path | None) -> list[Row]:
     entries = parse(text).active
     if entries and folder is None:
-        raise RackError(f"<lora:{entries[0].name}>: tags name files in a folder. Say which with --loras DIR")
+        raise WrongUse(f"<lora:{entries[0].name}>: tags name files in a folder. Say which with --loras DIR")
     if folder is None:
         return []
     library = Library(lora_files(folder), folder.joinpath, Index(None))
@@ -90,7 +90,7 @@ def _tags(text: str, folder: Path | None) -> list[Row]:
 def lora_files(folder: Path) -> list[str]:
     """Every file under `folder` that may be a LoRA, relative to it. Raises RackError for no folder."""
     if not folder.is_dir():
-        raise RackError(f"{folder}: is not a folder. Name the folder of your LoRAs")
+        raise WrongUse(f"{folder}: is not a folder. Name the folder of your LoRAs")
     found = (path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS and path.is_file())
     return sorted(path.relative_to(folder).as_posix() for path in found)
 
@@ -119,7 +119,7 @@ def _number(item: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise RackError(f"{item}: {text!r} is not a strength. Write FILE:0.8 or FILE:0.8:0.5") from None
+        raise WrongUse(f"{item}: {text!r} is not a strength. Write FILE:0.8 or FILE:0.8:0.5") from None
     if value != value or value in (float("inf"), float("-inf")):
-        raise RackError(f"{item}: a strength must be a finite number")
+        raise WrongUse(f"{item}: a strength must be a finite number")
     return value

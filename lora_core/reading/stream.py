@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from ..errors import BrokenFile, RackError
+from ..errors import BrokenFile, CannotWrite, ExistsAlready
 from .dtypes import dtype_of
 from .files import Header, Stamp, read_into, reading, torch_dtype
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _PIECE = 2**22
+_ELSEWHERE = "Make room, or write it elsewhere"
 _TRIES = 10
 PART = ".lora-rack-part"  # what a file is called until it is whole
 
@@ -126,8 +127,8 @@ def write_tensor(out: BinaryIO, tensor: Tensor) -> None:
 def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well, and vanishes when it does not.
 
-    Raises RackError when there is such a file already and not `force`, when `size` bytes do not fit, or when
-    writing fails.
+    Raises ExistsAlready when there is such a file and not `force`, CannotWrite when `size` bytes do not fit
+    or writing fails.
     """
     refuse_existing(path, force)
     folder = path.parent
@@ -135,15 +136,12 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
     try:
         temporary, lock = _new_part(path)
     except OSError as error:
-        raise RackError(f"{folder}: cannot be written to ({error.strerror})") from None
+        raise CannotWrite(folder, f"cannot be written to ({error.strerror})") from None
     try:
         with temporary as file:
             free = shutil.disk_usage(folder).free
             if free < size:
-                raise RackError(
-                    f"{folder}: has {free} bytes free, the file needs {size}. "
-                    "Make room, or write it elsewhere"
-                )
+                raise CannotWrite(folder, f"has {free} bytes free, the file needs {size}", _ELSEWHERE)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -153,8 +151,8 @@ def replacing(path: Path, size: int, force: bool) -> Iterator[BinaryIO]:
     except BaseException as error:
         Path(temporary.name).unlink(missing_ok=True)
         if isinstance(error, OSError):
-            problem = f"{path}: could not be written ({error.strerror}); nothing has been changed"
-            raise RackError(f"{problem}. Make room, or write it elsewhere") from error
+            problem = f"could not be written ({error.strerror}); nothing has been changed"
+            raise CannotWrite(path, problem, _ELSEWHERE) from error
         raise
     finally:
         if lock is not None:
@@ -214,11 +212,11 @@ def _lock(path: Path) -> int | None:
 
 
 def refuse_existing(path: Path, force: bool) -> None:
-    """Raises RackError when `path` exists and may not be replaced."""
+    """Raises ExistsAlready when `path` exists and may not be replaced, CannotWrite when it is a folder."""
     if path.is_dir():
-        raise RackError(f"{path}: is a folder. Name the file to write")
+        raise CannotWrite(path, "is a folder", "Name the file to write")
     if path.exists() and not force:
-        raise RackError(f"{path}: exists already. --force replaces it")
+        raise ExistsAlready(path)
 
 
 def _umask() -> int:

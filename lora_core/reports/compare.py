@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..baking import Bake, plan_bake, scale_keys
-from ..errors import RackError
+from ..errors import CannotCompare
 from ..key_maps import canonical
 from ..reading import Dtype, Header, Lora, PartialLora, TensorReader, is_finite
 from ..stack import Entry
@@ -104,9 +104,9 @@ def _change(lora: PartialLora, layers: Sequence[str]) -> Tensor:
     for adapter in adapters:
         shape = None if adapter.needs_weight else adapter.change_shape
         if shape is None:
-            raise RackError(
-                f"{lora.stamp.path}: what {layers[0]!r} changes depends on the weight. Name a checkpoint "
-                "with --model, or compare tensors with --tensors"
+            raise CannotCompare(
+                f"{lora.stamp.path}: what {layers[0]!r} changes depends on the weight. Name a checkpoint, "
+                "or compare the tensors themselves"
             )
         total = adapter.apply(torch.zeros(shape) if total is None else total, 1.0, torch.float32)
     assert total is not None
@@ -122,7 +122,9 @@ def _change_on(planned: Bake, key: str, reader: TensorReader) -> Tensor:
     changed = planned.patched(key, stored.clone(), scale)
     if changed.shape != stored.shape:
         lora = planned.loras[0].stamp.path
-        raise RackError(f"{lora}: makes {key} larger, which leaves nothing to compare with. Use --tensors")
+        raise CannotCompare(
+            f"{lora}: makes {key} larger, which leaves nothing to compare with. Compare the tensors"
+        )
     changed.sub_(stored)
     return changed if scale is None else changed.mul_(scale)
 

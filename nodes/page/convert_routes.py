@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...lora_core.convert import Chosen, Conversion, convert, convert_back
-from ...lora_core.errors import RackError
+from ...lora_core.errors import BadRequest
 from ...lora_core.untrusted import shown
 from .. import host
 
@@ -25,18 +25,18 @@ def converted(body: Json) -> Json:
         case "loaders":
             conversion = convert_back(workflow, host.look_up, chosen)
         case other:
-            raise RackError(f'"to" must be "rack" or "loaders", not {shown(other)}')
+            raise BadRequest(f'"to" must be "rack" or "loaders", not {shown(other)}')
     return _answer(conversion)
 
 
 def _chosen(body: Json) -> Chosen:
     nodes, subgraph = body.get("nodes"), body.get("subgraph", "")
     if not isinstance(subgraph, str):
-        raise RackError(f'"subgraph" must be the id of one, not {shown(subgraph)}')
+        raise BadRequest(f'"subgraph" must be the id of one, not {shown(subgraph)}')
     if nodes is None:
         return Chosen()
     if not isinstance(nodes, list) or not all(isinstance(node, str | int) for node in nodes):
-        raise RackError(f'"nodes" must be a list of ids, not {shown(nodes)}')
+        raise BadRequest(f'"nodes" must be a list of ids, not {shown(nodes)}')
     return Chosen(frozenset(map(str, nodes)), subgraph)
 
 

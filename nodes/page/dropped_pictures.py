@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...lora_core.errors import RackError
+from ...lora_core.errors import BadPicture, RackError
 from ...lora_core.grammar import read_prompt
 from ...lora_core.stack import Stack
 from ...lora_core.workflows import Named, rows_in_text
@@ -44,4 +44,4 @@ def _texts(data: bytes) -> list[str]:
     try:
         return [data.decode("utf-8-sig")]
     except UnicodeDecodeError:
-        raise RackError("this file is neither a picture nor a text: drop a picture or a workflow") from None
+        raise BadPicture("this file is neither a picture nor a text: drop a picture or a workflow") from None

@@ -24,7 +24,7 @@ from ...lora_core.blocks import (
     read_id,
     whole_family,
 )
-from ...lora_core.errors import RackError
+from ...lora_core.errors import BadRequest
 from ...lora_core.key_maps import FileFamily
 from ...lora_core.reading import Stamp
 from ...lora_core.reports import Energy, Spectrum
@@ -139,7 +139,7 @@ def draw(request: Json) -> Json:
         try:
             weights = draw_curve(weights, found.family, drawn, part, found.lacking)
         except ValueError as error:
-            raise RackError(str(error)) from None
+            raise BadRequest(str(error)) from None
     curve = read_curve(weights, found.family, part)
     return {
         "blocks": weights.blocks,
@@ -172,17 +172,17 @@ def _summed(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
 def _text(request: Json, field: str) -> str:
     value = request.get(field, WHOLE)
     if not isinstance(value, str):
-        raise RackError(f"{field} must be a text, not {shown(value)}")
+        raise BadRequest(f"{field} must be a text, not {shown(value)}")
     return value
 
 
 def _weights(value: Any) -> dict[str, float | None]:
     if not isinstance(value, dict):
-        raise RackError(f"weights must be an object, not {shown(value)}")
+        raise BadRequest(f"weights must be an object, not {shown(value)}")
     for id, weight in value.items():
         is_number = (
             isinstance(weight, (int, float)) and not isinstance(weight, bool) and math.isfinite(weight)
         )
         if weight is not None and not is_number:
-            raise RackError(f"the weight of {shown(id)} must be a number or null, not {shown(weight)}")
+            raise BadRequest(f"the weight of {shown(id)} must be a number or null, not {shown(weight)}")
     return {id: None if weight is None else float(weight) for id, weight in value.items()}

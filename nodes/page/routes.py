@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from aiohttp import ClientError, web
 from server import PromptServer
 
-from ...lora_core.errors import BadBlockText, BadJson, BadStackText, MissingLora, RackError, UnresolvedLora
+from ...lora_core.errors import BadJson, BadRequest, MissingLora, RackError
 from ...lora_core.grammar import parse
 from ...lora_core.stack import Entry
 from ...lora_core.untrusted import MAX_WORKFLOW_BYTES, read_json, shown
@@ -73,14 +73,7 @@ def _typed_errors(handler: Handler) -> Handler:
 
 def describe(error: RackError) -> Json:
     """An error as the page gets it: its class, its text, and the facts its class holds."""
-    described: Json = {"type": type(error).__name__, "message": str(error)}
-    if isinstance(error, BadStackText):
-        described |= {"line": error.line, "column": error.column}
-    if isinstance(error, BadBlockText):
-        described |= {"which": error.which, "position": error.position}
-    if isinstance(error, UnresolvedLora):
-        described |= {"name": error.name, "candidates": list(error.candidates)}
-    return described
+    return {"type": type(error).__name__, "message": str(error), **error.facts}
 
 
 async def _apart(work: Callable[[], T]) -> T:
@@ -137,7 +130,7 @@ async def _parse(request: web.Request) -> web.StreamResponse:
     body = await _body(request)
     text = body.get("text")
     if not isinstance(text, str):
-        raise RackError('the request must hold a "text"')
+        raise BadRequest('the request must hold a "text"')
     read = pictures.tags_in if body.get("anywhere") else parse
     return await _answered(lambda: {"rows": row_json.to_json(read(text))})
 
@@ -202,35 +195,35 @@ def _file(found: Card | RackError | None) -> Json:
 def _name(request: web.Request) -> str:
     name = request.query.get("name")
     if not name:
-        raise RackError('the request must hold a "name"')
+        raise BadRequest('the request must hold a "name"')
     return name
 
 
 def _count(request: web.Request, field: str, default: int) -> int:
     value = request.query.get(field, str(default))
     if not value.isdecimal() or len(value) > 9:
-        raise RackError(f"{field} must be a whole number, not {shown(value)}")
+        raise BadRequest(f"{field} must be a whole number, not {shown(value)}")
     return int(value)
 
 
 async def _body(request: web.Request, limit: int = MAX_TEXT_BYTES) -> Json:
     if request.content_type != "application/json":  # a page of another origin can send only other types
-        raise RackError("the request must be JSON")
+        raise BadRequest("the request must be JSON")
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise RackError(f"the request must be in UTF-8, not in {shown(request.charset)}")
+        raise BadRequest(f"the request must be in UTF-8, not in {shown(request.charset)}")
     data = await _bytes(request, limit)
     try:
         body = await _apart(lambda: read_json(data, limit, lenient=True))
     except BadJson as error:
-        raise RackError(f"the request is not JSON: it {error.problem}") from None
+        raise BadRequest(f"the request is not JSON: it {error.problem}") from None
     if not isinstance(body, dict):
-        raise RackError("the request must be a JSON object")
+        raise BadRequest("the request must be a JSON object")
     return body
 
 
 async def _bytes(request: web.Request, limit: int) -> bytes:
-    """The body, of which no more than `limit` bytes are ever held. Raises RackError for a larger one."""
-    refused = RackError(f"the request is larger than {limit} bytes, which is the most this asks for")
+    """The body, of which no more than `limit` bytes are ever held. Raises BadRequest for a larger one."""
+    refused = BadRequest(f"the request is larger than {limit} bytes, which is the most this asks for")
     if (request.content_length or 0) > limit:
         raise refused
     parts, size = list[bytes](), 0
@@ -241,5 +234,5 @@ async def _bytes(request: web.Request, limit: int) -> bytes:
                 raise refused
             parts.append(part)
     except (web.HTTPException, ClientError) as error:
-        raise RackError(f"the request cannot be read: {error}") from None
+        raise BadRequest(f"the request cannot be read: {error}") from None
     return b"".join(parts)

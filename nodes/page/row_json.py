@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...lora_core.blocks import read_block_weights, sketch
-from ...lora_core.errors import BadBlockText, BadRow, RackError
+from ...lora_core.errors import BadBlockText, BadRequest, BadRow, RackError
 from ...lora_core.grammar import MOST_ROWS, write
 from ...lora_core.stack import Comment, Entry, Stack
 from ...lora_core.untrusted import shown
@@ -56,9 +56,9 @@ def written(rows: Any, partial: bool = False) -> Json:
 
 def _listed(rows: Any) -> list[Any]:
     if not isinstance(rows, list):
-        raise RackError(f"rows must be a list, not {type(rows).__name__}")
+        raise BadRequest(f"rows must be a list, not {type(rows).__name__}")
     if len(rows) > MOST_ROWS:
-        raise RackError(f"rows are {len(rows)}, a stack has at most {MOST_ROWS}")
+        raise BadRequest(f"rows are {len(rows)}, a stack has at most {MOST_ROWS}")
     return rows
 
 
@@ -93,7 +93,7 @@ def _row_from_json(row: Any, number: int) -> Entry | Comment:
         raise BadRow(f"row {number}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         found = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
-        raise RackError(f"row {number}: {found}") from None
+        raise BadRequest(f"row {number}: {found}") from None
 
 
 def _entry(row: Json) -> Entry:

@@ -181,7 +181,7 @@ def test_what_the_host_lets_through_stops_the_node(
     client: HostClient, field: str, value: Any, message: str
 ) -> None:
     error = _failed(client, _node("LoraRackAdd", **{field: value}))
-    assert error.exception_type.endswith("RackError")
+    assert error.exception_type.endswith("BadInput")
     assert message in error.message
 
 

@@ -1,0 +1,59 @@
+"""Stacks that do not go onto a model, into a file or into a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .base import RackError
+
+
+class BadMode(RackError):
+    """A mode of applying a stack that cannot do what its entries ask."""
+
+
+class SweepMismatch(RackError):
+    """A sweep meets a latent, pictures or a model that are not its own."""
+
+
+class CannotSave(RackError):
+    """A stack that no LoRA file can hold, or not in the form asked for."""
+
+
+class FitError(RackError):
+    """A LoRA that does not belong on the connected model."""
+
+
+class OtherFamily(FitError):
+    """The LoRA was made for another family of models, and not all of it fits this one."""
+
+
+class NothingMatches(FitError):
+    """Not one layer the LoRA names is in the model or the text encoder."""
+
+
+class ShapeMismatch(FitError):
+    """A layer the LoRA names is in the model, with another shape."""
+
+
+class NotLive(FitError):
+    """Weights that cannot be changed in the forward pass. `keys` are all of them."""
+
+    def __init__(self, keys: Sequence[str], message: str) -> None:
+        self.keys = tuple(keys)
+        super().__init__(message)
+
+
+class NotSweepable(FitError):
+    """A layer in which the pictures of one batch cannot have strengths of their own."""
+
+    def __init__(self, layer: str, problem: str) -> None:
+        self.layer = layer
+        super().__init__(f"{layer} {problem}. Render these strengths one at a time")
+
+
+class CannotMerge(RackError):
+    """A change that cannot be written into the weights of this model, or this file, as asked."""
+
+
+class CannotCompare(RackError):
+    """Two files that cannot be compared by what they do."""

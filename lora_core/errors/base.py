@@ -1,0 +1,14 @@
+"""The base of all errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RackError(Exception):
+    """Base of all errors of this package. Its text is meant for the person at the graph."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a page or a program needs besides the text, as plain values."""
+        return {}
