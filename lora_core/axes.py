@@ -46,10 +46,6 @@ class Axis:
         """The LoRA's name without its folder and extension, to stand on a sheet."""
         return PurePosixPath(self.entry.name.replace("\\", "/").removesuffix(".safetensors")).name
 
-    def named(self, name: str) -> Axis:
-        """The same under the name of the file that is meant."""
-        return replace(self, entry=replace(self.entry, name=name))
-
     def at(self, value: float) -> Entry:
         """The entry at one of the values."""
         entry = self.entry

@@ -55,6 +55,6 @@ class LoraRackLoad(inputs.NamesOneLora):
         start: float = 0.0,
         stop: float = 1.0,
     ) -> tuple[Any, Any, str]:
-        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
+        entry = host.locate(inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop))
         applied = host.apply_stack(model, clip, [entry])
         return applied.model, applied.clip, host.words_of(entry)

@@ -148,7 +148,7 @@ class LoraRackSliderPreview:
         _check_slider(slider, lora_name)
         name = slider_name(slider, lora_name, model)
         below = tuple(host.resolve_active(from_wire(stack or ())))
-        sweep = Sweep((Axis(Entry(name), read_values(values)),), below)
+        sweep = Sweep((Axis(host.locate(Entry(name)), read_values(values)),), below)
         objects = (model, clip, vae, latent_image["samples"], latent_image.get("noise_mask"))
         files = host.fingerprint([name, *below])
         numbers = tuple(latent_image.get("batch_index") or ())

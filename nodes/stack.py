@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ..lora_core.applying import MODES
@@ -53,7 +52,7 @@ class LoraRackAdd(inputs.NamesOneLora):
         stop: float = 1.0,
     ) -> tuple[list[Any], str]:
         entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
-        entries = [replace(entry, name=host.resolve_name(entry))]
+        entries = [host.locate(entry)]
         return to_wire(entries, stack), words_of(entries)
 
 

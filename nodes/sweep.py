@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -89,7 +90,7 @@ class LoraRackSweep:
     def prepare(
         self, model: Any, latent: dict[str, Any], axes: str, clip: Any = None, stack: list[Any] | None = None
     ) -> tuple[Any, Any, dict[str, Any], Any]:
-        found = tuple(axis.named(host.resolve_name(axis.entry)) for axis in read_axes(axes))
+        found = tuple(replace(axis, entry=host.locate(axis.entry)) for axis in read_axes(axes))
         sweep = Sweep(found, tuple(host.resolve_active(from_wire(stack or ()))))
         prepared = host.prepare_sweep(model, clip, latent, sweep)
         return prepared.model, prepared.clip, prepared.latent, prepared.sweep

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import comfy.utils
 import folder_paths
@@ -20,6 +21,16 @@ from ...lora_core.reading import Stamp
 from ...lora_core.stack import Entry
 
 Reference = str | Entry
+
+
+@dataclass(frozen=True)
+class Located(Entry):
+    """An entry that was looked up: its name is the host's, which other packs' nodes look up too, and `path`
+    is its file. A node hands it on, so that no other has to look it up again.
+    """
+
+    path: Path = Path()
+
 
 INDEX = Index(
     Path(folder_paths.get_user_directory()) / "lora_rack" / "index.sqlite3",
@@ -86,27 +97,37 @@ def check_all(references: Iterable[Reference]) -> list[RackError | None]:
     ]
 
 
-def resolve_active(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries that change anything, under the host's spelling of their names, which other packs' nodes
-    look up too. Raises UnresolvedLora with the row, counted from 1 among all entries.
+def locate(entry: Entry) -> Located:
+    """The entry with the file it means. One that has it keeps it while the file is there, but for a hash,
+    which another file may have by now. Raises UnresolvedLora.
     """
-    resolved: list[Entry] = []
-    known: dict[tuple[str, str], str] = {}
+    if isinstance(entry, Located) and not entry.hash and entry.path.is_file():
+        return entry
+    name = resolve_name(entry)
+    return Located(**{**_values(entry), "name": name}, path=_place(name))
+
+
+def resolve_active(entries: Iterable[Entry]) -> list[Located]:
+    """The entries that change anything, each with its file. Raises UnresolvedLora with the row, counted from
+    1 among all entries.
+    """
+    located: list[Located] = []
+    known: dict[tuple[str, str], Located] = {}
     for row, entry in enumerate(entries, start=1):
         if not entry.is_active:
             continue
         part = _parts(entry)
         try:
-            known[part] = known.get(part) or resolve_name(entry)
-            resolved.append(replace(entry, name=known[part]))
+            known[part] = known.get(part) or locate(entry)
+            located.append(replace(known[part], **{**_values(entry), "name": known[part].name}))
         except UnresolvedLora as error:
             raise error.in_row(row) from None
-    return resolved
+    return located
 
 
 def lora_path(reference: Reference) -> Path:
     """Where a LoRA lies. Raises UnresolvedLora."""
-    return _place(resolve_name(reference))
+    return reference.path if isinstance(reference, Located) else _place(resolve_name(reference))
 
 
 def listed_paths(names: Iterable[str]) -> dict[str, Path]:
@@ -167,6 +188,10 @@ def _there(name: str) -> str:
 def _path_of(name: str) -> Path | None:
     found = folder_paths.get_full_path("loras", name)
     return Path(found) if found else None
+
+
+def _values(entry: Entry) -> dict[str, Any]:
+    return {field.name: getattr(entry, field.name) for field in fields(Entry)}
 
 
 def _parts(reference: Reference) -> tuple[str, str]:

@@ -118,7 +118,7 @@ def test_facts_by_the_hosts_names(host: Any, lora_folder: Path) -> None:
     path.with_suffix(".json").write_text('{"activation text": "ink wash"}', encoding="utf-8")
     name = str(Path("styles", "ink.safetensors"))
     (facts,) = host.facts_of(host.listed_paths([name]).values()).values()
-    assert (facts.rank, facts.about.trigger_words) == (8, ("ink wash",))
+    assert (facts.problem, facts.about.trigger_words) == ("", ("ink wash",))
     assert host.words_of("ink") == "ink wash"
 
 
