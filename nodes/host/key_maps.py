@@ -39,13 +39,25 @@ def _key_map(
         # A fresh dict always: the host's functions have a mutable default that remembers earlier models.
         names = {name: to_target(value) for name, value in host_names(module, {}).items()}
         # Packed weights (NF4 and the like) do not show the shape they stand for.
-        state = module.state_dict()
+        state = {key: _in_use(module, key, stored) for key, stored in module.state_dict().items()}
         shapes = {k: tuple(t.shape) for k, t in state.items() if t.is_floating_point()}
         packed = {key: _shape_of(module, key) for key in state.keys() - shapes.keys()}
         ours = our_names({**shapes, **packed})
         unlisted = frozenset(key for key in state if is_unlisted(module, key))
         known = _KEY_MAPS[module] = KeyMap.of({**ours, **names}, shapes, packed, unlisted)
     return known
+
+
+def _in_use(model: torch.nn.Module, key: str, stored: torch.Tensor) -> torch.Tensor:
+    """The tensor a layer computes with. Hosts after 0.3.75 save a quantised one as the bytes it consists of,
+    but let it show the shape and type it stands for, and write into it as into any other.
+    """
+    path, _, name = key.rpartition(".")
+    try:
+        own = model.get_submodule(path)._parameters.get(name)
+    except AttributeError:
+        return stored
+    return own if own is not None and own.is_floating_point() else stored
 
 
 def _shape_of(model: torch.nn.Module, key: str) -> tuple[int, ...]:

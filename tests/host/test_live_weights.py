@@ -79,9 +79,11 @@ def _with_scales(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _as_numbers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What the host's quantised weights stand for, in float32."""
-    numbers = {f"model.{key}": value.float() for key, value in state.items()}
-    for key in [key for key in numbers if key.endswith(".scale_weight")]:
-        numbers[key.replace(".scale_weight", ".weight")] *= numbers.pop(key)
+    # Hosts after 0.3.75 read these files as one of their quantised forms and name it beside the weight.
+    numbers = {f"model.{key}": v.float() for key, v in state.items() if not key.endswith(".comfy_quant")}
+    for ending in (".scale_weight", ".weight_scale"):
+        for key in [key for key in numbers if key.endswith(ending)]:
+            numbers[key.replace(ending, ".weight")] *= numbers.pop(key)
     return numbers
 
 
@@ -96,7 +98,7 @@ def test_live_on_fp8_is_the_change_of_the_weights_as_they_are(
         state = _with_scales(state)
     model = _load(state, **({} if scaled else {"dtype": FP8}))
     model.set_model_compute_dtype(torch.float32)
-    assert model.model.get_submodule(LAYER).weight.dtype == FP8
+    assert model.model.state_dict()[f"{LAYER}.weight"].dtype == FP8
     _save_all(lora_folder, model)
     patched, _, _ = our_stack(pack, model, None, stack, mode="live")
     live = sample(patched, "sd3", steps=3)

@@ -40,5 +40,7 @@ def test_a_weight_patched_on_the_fly_is_the_hosts(patchers: tuple[Any, Any], dty
             LowVramPatch(key, patcher.patches)(weight.clone()).float() for patcher in (ours, theirs)
         ]
         assert not torch.equal(results[0], weight.float())
+        if dtype == torch.float8_e4m3fn and torch.equal(results[1], weight.float()):
+            pytest.skip("this host patches no fp8 on the fly: it brings weights over in the compute dtype")
         difference = (results[0] - results[1]).abs().max() / results[1].abs().max()
         assert difference <= TOLERANCES[dtype], key
