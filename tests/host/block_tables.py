@@ -34,7 +34,7 @@ def family_table() -> str:
 def _row(name: str, shapes: Mapping[str, tuple[int, ...]]) -> str:
     family = blocks_of_model(shapes)
     # The norms of Flux end in "scale" on 0.3.75 and in "weight" later.
-    keys = [key for key in shapes if key.endswith((".weight", "_norm.scale")) and key.startswith(family.prefix)]
+    keys = [key for key in shapes if key.endswith((".weight", ".scale")) and key.startswith(family.prefix)]
     placed = [key for key in keys if family.place(key).block != "OTHER"]
     places = [place for key in placed for place in (family.place(key), *(p.place for p in family.parts(key)))]
     elements = sorted({word for place in places for word in place.element.split(".")} - {"other"})
