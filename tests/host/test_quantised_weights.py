@@ -1,4 +1,4 @@
-"""Stacks on weights the host keeps quantised and writes anew: those of files with `comfy_quant` beside a matrix.
+"""Stacks on weights the host keeps quantised and writes anew: files with `comfy_quant` beside a matrix.
 
 The oracle is a float32 model of the numbers that the quantised weights stand for, merged.
 """
