@@ -173,3 +173,19 @@ def load(name: str, dtype: torch.dtype) -> tuple[Any, Any]:
             te_model_options=options,
         )
     return model, clip
+
+
+def uncastable_scale(model: Any, monkeypatch: Any) -> str:
+    """The key of a norm's scale in a Flux, in a layer for which the host has no patch on the fly.
+
+    Such is the host's own class, or torch's in its place where the host has one that casts (0.14 and later).
+    """
+    path = "diffusion_model.double_blocks.0.img_attn.norm"
+    norms = model.model.get_submodule(path)
+    held = norms.query_norm
+    if hasattr(held, "comfy_cast_weights"):
+        norm = torch.nn.RMSNorm(held.weight.shape[0], dtype=held.weight.dtype).requires_grad_(False)
+        norm.weight.copy_(held.weight)
+        monkeypatch.setattr(norms, "query_norm", norm)
+    ((name, _),) = norms.query_norm.named_parameters()
+    return f"{path}.query_norm.{name}"

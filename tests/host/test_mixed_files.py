@@ -170,14 +170,18 @@ def test_a_growing_weight_grows_as_in_the_host(pack: Any, core: Any, rebuilt: bo
     assert _error(ours, theirs) <= TOLERANCE
 
 
+# The host's name of a norm's parameter: "scale" until 0.14.
+_CONVERTED = comfy.lora_convert.convert_lora(dict(FORMATS["BFL control"]))
+_NORM = "weight" if any(key.endswith("_norm.set_weight") for key in _CONVERTED) else "scale"
+
 _FLUX = Family(
     comfy.model_base.Flux,
     {"depth": 19, "depth_single_blocks": 38, "hidden_size": 8},
     {
         "img_in.weight": (8, 4),
         "img_in.bias": (8,),
-        "single_blocks.0.norm.key_norm.scale": (4,),
-        "double_blocks.0.img_attn.norm.key_norm.scale": (4,),  # what tells the family
+        f"single_blocks.0.norm.key_norm.{_NORM}": (4,),
+        f"double_blocks.0.img_attn.norm.key_norm.{_NORM}": (4,),  # what tells the family
         "single_blocks.37.linear1.weight": (56, 8),
         "double_blocks.18.txt_attn.qkv.weight": (24, 8),
     },

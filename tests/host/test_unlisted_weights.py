@@ -29,7 +29,6 @@ MODULATION = "diffusion_model.blocks.1.modulation"
 HEAD = "diffusion_model.head.modulation"
 LINEAR = "diffusion_model.blocks.0.ffn.0"
 POSITIONS = "diffusion_model.pos_embed"  # of SD3: a buffer
-NORMS = "diffusion_model.double_blocks.0.img_attn.norm"  # of Flux
 EFFECT = 0.02
 
 
@@ -228,27 +227,12 @@ def test_with_little_memory_it_is_written_once_too(pack: Any, lora_folder: Path,
     assert is_as_before(model, before)
 
 
-def uncastable_scale(model: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The key of a norm's scale in a Flux, in a layer for which the host has no patch on the fly.
-
-    Such is the host's own class, or torch's in its place where the host has one that casts (0.14 and later).
-    """
-    norms = model.model.get_submodule(NORMS)
-    held = norms.query_norm
-    if hasattr(held, "comfy_cast_weights"):
-        norm = torch.nn.RMSNorm(held.weight.shape[0], dtype=held.weight.dtype).requires_grad_(False)
-        norm.weight.copy_(held.weight)
-        monkeypatch.setattr(norms, "query_norm", norm)
-    ((name, _),) = norms.query_norm.named_parameters()
-    return f"{NORMS}.query_norm.{name}"
-
-
 def test_a_layer_that_cannot_cast_is_written_where_it_waits(
     pack: Any, lora_folder: Path, no_vram: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The scales of Flux's norms, for which the host has no patch on the fly and no room."""
     model, _ = layouts.load("flux", torch.float16)
-    scale = uncastable_scale(model, monkeypatch)
+    scale = layouts.uncastable_scale(model, monkeypatch)
     before = own(model)
     difference = Numbers(1)(128)
     lora_files.save(lora_folder / "norm.safetensors", {f"{scale.removesuffix('.weight')}.diff": difference})
