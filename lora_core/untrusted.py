@@ -26,6 +26,8 @@ MAX_DIGITS = 40  # of a whole number; the largest seed has 20, and no float has 
 MAX_VALUES = 1_000_000  # numbers, texts, objects and lists in one document: memory of some 100 MiB
 
 _TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_LONG = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
+_CONTAINERS = (dict, list)
 _SHOWN = 60
 
 
@@ -44,7 +46,7 @@ def read_json(source: str | bytes, max_bytes: int = MAX_BYTES, lenient: bool = F
         value = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_int=_whole,
+            parse_int=_whole if _LONG.search(text) else None,  # a call for each number is most of the time
             parse_float=_number,
             parse_constant=_nothing if lenient else _refused,
         )
@@ -131,4 +133,4 @@ def _check_depth(value: Any) -> None:
 
 def _children(value: Any) -> list[Any]:
     inside: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    return [child for child in inside if isinstance(child, dict | list)]
+    return [child for child in inside if isinstance(child, _CONTAINERS)]

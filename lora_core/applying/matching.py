@@ -60,7 +60,7 @@ class Match:
     foreign: Mapping[Target, Foreign] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()  # layers left out because another says the same of their weight
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """The layers of the file that the model has."""
         return frozenset(map(whole_name, (*self.layers, *(repeat.layer for repeat in self.repeats))))

@@ -67,6 +67,7 @@ class ModelBlocks:
     present: tuple[str, ...] = ()
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict, repr=False)  # of its weights, by key
     _places: dict[str, Place] = field(default_factory=dict, repr=False)
+    _blocks: dict[str, str] = field(default_factory=dict, repr=False)  # found so far, by key
     _ranks: dict[str, int] = field(default_factory=dict, repr=False)
 
     def place(self, key: str) -> Place:
@@ -101,7 +102,7 @@ class ModelBlocks:
 
     def blocks(self, keys: Iterable[str]) -> tuple[str, ...]:
         """The ids of the blocks that `keys` are in, in the model's order."""
-        ids = {self._block(key) for key in keys}
+        ids = {self._blocks.get(key) or self._block(key) for key in keys}
         return tuple(sorted(ids, key=lambda id: self.rank(_id(id)) or (len(self.rules),)))
 
     def rank(self, block: BlockId) -> tuple[int, ...] | None:
@@ -120,10 +121,12 @@ class ModelBlocks:
         return (self._ranks[kind], level, number) if kind in self._ranks else None
 
     def _block(self, key: str) -> str:
-        if not key.startswith(self.prefix):
-            return OTHER
-        path = key[len(self.prefix) :]
-        return next((found for rule in self.rules if (found := rule.find(path))), OTHER)
+        block = OTHER
+        if key.startswith(self.prefix):
+            path = key[len(self.prefix) :]
+            block = next((found for rule in self.rules if (found := rule.find(path))), OTHER)
+        self._blocks[key] = block
+        return block
 
     def _find(self, key: str) -> Place:
         path = key.removeprefix(self.prefix)
