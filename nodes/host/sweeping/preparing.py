@@ -166,11 +166,13 @@ def _latent(latent: dict[str, Any], sweep: Sweep) -> dict[str, Any]:
     samples = latent["samples"]
     count = len(sweep.rows)
     indices = list(latent.get("batch_index") or range(_count(latent)))
-    return {
-        **latent,
-        "samples": _repeated(samples, count),
-        "batch_index": indices * count,
-    }
+    repeated = {**latent, "samples": _repeated(samples, count), "batch_index": indices * count}
+    mask = latent.get("noise_mask")
+    if mask is not None and not samples.is_nested and samples.ndim == 4:
+        # The host cuts off what is beyond the rows of a batch: here beyond those of one strength.
+        rows = mask.reshape(-1, 1, *mask.shape[-2:])
+        repeated["noise_mask"] = rows[: _count(latent)] if rows.shape[0] > _count(latent) else mask
+    return repeated
 
 
 def _count(latent: dict[str, Any]) -> int:
