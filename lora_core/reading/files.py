@@ -145,16 +145,17 @@ class TensorFile:
         return 0 if self.is_outline else sum(t.numel() * t.element_size() for t in self.tensors.values())
 
 
-def read_file(path: Path | str, pinned: bool = False) -> TensorFile:
+def read_file(path: Path | str, pinned: bool = False, header: Header | None = None) -> TensorFile:
     """Read a safetensors file, or a pickled one through torch's weights-only reader, which runs no code.
 
-    `pinned` reads into page-locked memory, from which a GPU fetches tensors on its own.
+    `pinned` reads into page-locked memory, from which a GPU fetches tensors on its own. `header` is
+    the file's, where it has been read already.
     Raises BrokenFile or NotALora, naming the file, the key where there is one, and the way out.
     """
     stamp = Stamp.of(path)
     if is_pickle(stamp.path):
         return TensorFile(stamp, {}, _read_pickle(stamp.path))
-    header = read_header(path)
+    header = header or read_header(path)
     return TensorFile(header.stamp, header.metadata, read_tensors(header, pinned))
 
 

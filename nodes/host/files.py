@@ -20,7 +20,7 @@ from ...lora_core.applying import Match
 from ...lora_core.cache import ByteCache
 from ...lora_core.key_maps import FileFamily, KeyMap, family_of_file
 from ...lora_core.library import trigger_words
-from ...lora_core.reading import Lora, Stamp, read_file, read_header, read_lora
+from ...lora_core.reading import Header, Lora, Stamp, is_pickle, read_file, read_header, read_lora
 from .library import Reference, lora_path
 
 
@@ -68,7 +68,12 @@ def metadata_of(path: Path) -> Mapping[str, str]:
     """What a file says about itself; empty where its format has no place for that. Raises FileError."""
     if path.suffix.lower() != ".safetensors":
         return {}
-    return CACHE.get(("header", Stamp.of(path)), lambda: read_header(path)).metadata
+    return _header(Stamp.of(path)).metadata
+
+
+def _header(stamp: Stamp) -> Header:
+    """The header of a file, which its trigger words and its tensors both ask for."""
+    return CACHE.get(("header", stamp), lambda: read_header(stamp.path))
 
 
 def load(reference: Reference) -> Loaded:
@@ -78,6 +83,7 @@ def load(reference: Reference) -> Loaded:
     pinned = comfy.model_management.get_torch_device().type == "cuda"
 
     def read() -> Loaded:
-        return Loaded(read_lora(read_file(stamp.path, pinned), keep_foreign=True))
+        header = None if is_pickle(stamp.path) else _header(stamp)
+        return Loaded(read_lora(read_file(stamp.path, pinned, header), keep_foreign=True))
 
     return CACHE.get(stamp, read)
