@@ -10,10 +10,9 @@ from typing import Any
 import torch
 
 from ..baking import Bake, bake, plan_bake
-from ..errors import WrongUse
 from ..reading import refuse_existing
 from .output import ProgressBar, add_json_option, print_json, size_text
-from .stacks import add_stack_options, read_stack
+from .stacks import add_stack_options, stack_of
 
 _DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 _DESCRIPTION = (
@@ -50,9 +49,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Plan, write, report."""
     refuse_existing(options.out, options.force)
-    rows = read_stack(options.stack or [], options.stack_files, options.loras)
-    if not rows:
-        raise WrongUse("the stack is empty, or every entry is off or at strength 0. Name a LoRA")
+    rows = stack_of(options)
     planned = plan_bake(options.into, [row.entry for row in rows], [row.path for row in rows])
     with ProgressBar(options.progress, sys.stderr) as progress:
         dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None

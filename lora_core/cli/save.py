@@ -14,7 +14,7 @@ from ..reading import Header, PartialLora, TensorReader, read_header, refuse_exi
 from ..saving import DTYPES, NAMINGS, SavePlan, SaveRow, SaveSide, Size, plan_save, write_save
 from ..stack import Entry
 from .output import ProgressBar, add_json_option, print_json, read_size, size_text
-from .stacks import add_stack_options, read_stack
+from .stacks import add_stack_options, stack_of
 
 _SAVE = (
     "Write a stack of LoRAs as one ordinary LoRA file. Without --rank, --keep or --max the file does exactly "
@@ -60,10 +60,8 @@ def _add_options(parser: argparse.ArgumentParser, needs_size: bool) -> None:
 
 def run_save(options: argparse.Namespace) -> int:
     """Plan the stack, say what it costs, write it."""
-    rows = read_stack(options.stack or [], options.stack_files, options.loras)
-    if not rows:
-        raise WrongUse("the stack is empty, or all of it is off or at strength 0. Name a LoRA")
-    return _run([SaveRow(row.entry, PartialLora(row.path)) for row in rows], options, options.without_windows)
+    rows = [SaveRow(row.entry, PartialLora(row.path)) for row in stack_of(options)]
+    return _run(rows, options, options.without_windows)
 
 
 def run_resize(options: argparse.Namespace) -> int:

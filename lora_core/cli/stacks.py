@@ -53,6 +53,16 @@ def add_stack_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--loras", type=Path, metavar="DIR", help="the folder in which tags name files")
 
 
+def stack_of(options: argparse.Namespace) -> list[Row]:
+    """The stack that the options of `add_stack_options` name. Raises WrongUse for one that changes nothing,
+    and what `read_stack` does.
+    """
+    rows = read_stack(options.stack or [], options.stack_files, options.loras)
+    if not rows:
+        raise WrongUse("the stack is empty, or every entry is off or at strength 0. Name a LoRA")
+    return rows
+
+
 def read_stack(items: Iterable[str], files: Iterable[str], folder: Path | None) -> list[Row]:
     """`files` hold tags ('-' is standard input); `items` are tags or FILE[:strength[:clip strength]].
 

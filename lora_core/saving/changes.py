@@ -110,15 +110,10 @@ def _factors(adapter: Adapter, shape: tuple[int, ...]) -> tuple[Tensor, Tensor] 
         found = _hadamard(adapter)
     elif isinstance(adapter, InParts):
         found = _in_parts(adapter, shape)
-    if found is None or found[0].shape[1] * (found[0].shape[0] + found[1].shape[1]) >= _numbers(
-        adapter, found
-    ):
-        return None if not isinstance(adapter, LowRank | LowRankRun) else found
-    return found
-
-
-def _numbers(adapter: Adapter, factors: tuple[Tensor, Tensor]) -> int:
-    return factors[0].shape[0] * factors[1].shape[1]
+    if found is None or isinstance(adapter, LowRank | LowRankRun):
+        return found
+    (out, rank), columns = found[0].shape, found[1].shape[1]
+    return found if rank * (out + columns) < out * columns else None
 
 
 def _kronecker(adapter: LoKr) -> tuple[Tensor, Tensor]:

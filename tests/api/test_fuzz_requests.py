@@ -6,13 +6,14 @@ to send ten times as many.
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import time
 import urllib.parse
 from pathlib import Path
 from random import Random
+
+from raw_requests import ask
 
 from tests.fuzzing import making
 from tools.dev.host_client import HostClient
@@ -22,19 +23,6 @@ MOST_SECONDS = 2.0
 MOST_GROWTH = 200 * 2**20
 DEMO = "add_detail.safetensors"
 TIMES = int(os.environ.get("RACK_FUZZ", "1"))
-
-
-def _ask(
-    client: HostClient, method: str, path: str, body: bytes | None = None, **headers: str
-) -> tuple[int, bytes]:
-    """Status and body of an answer, whatever they are."""
-    connection = http.client.HTTPConnection(client.address, timeout=30)
-    try:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
 
 
 ROUTES = ("parse", "files", "write", "blocks", "convert", "stack_in_file")
@@ -77,7 +65,7 @@ def test_fuzzed_requests_are_answered(client: HostClient, server: HostServer) ->
     for number in range(500 * TIMES):
         method, path, body = _request(Random(f"request {number}"), client)
         started = _spent(server)
-        status, answer = _ask(client, method, path, body, **{"Content-Type": "application/json"})
+        status, answer = ask(client, method, path, body, **{"Content-Type": "application/json"})
         assert status < 500, (number, method, path, answer[:500])
         assert _spent(server) - started < MOST_SECONDS, (number, method, path)
         if status == 400:
@@ -100,7 +88,7 @@ def test_fuzzed_inputs_of_every_node_are_answered(client: HostClient, server: Ho
         prompt["2"] = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
         body = json.dumps({"prompt": prompt}).encode("utf-8", "replace")
         started = _spent(server)
-        status, answer = _ask(client, "POST", "/prompt", body, **{"Content-Type": "application/json"})
+        status, answer = ask(client, "POST", "/prompt", body, **{"Content-Type": "application/json"})
         assert status < 500, (number, node, answer[:500])
         assert _spent(server) - started < MOST_SECONDS, (number, node)
         assert b"positional argument" not in answer, (number, node, answer[:500])

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from raw_requests import ask
 
 from tests.fuzzing import making
 from tools.dev.host_client import HostClient, PromptRejected
@@ -25,22 +26,9 @@ MOST_WAIT_S = 40.0  # for thousands of rows, on a busy machine
 DEMO = "add_detail.safetensors"
 
 
-def _ask(
-    client: HostClient, method: str, path: str, body: bytes | None = None, **headers: str
-) -> tuple[int, bytes]:
-    """Status and body of an answer, whatever they are."""
-    connection = http.client.HTTPConnection(client.address, timeout=30)
-    try:
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
 def _post(client: HostClient, path: str, body: Any, kind: str = "application/json") -> tuple[int, Any]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    status, answer = _ask(client, "POST", f"/lora_rack/{path}", data, **{"Content-Type": kind})
+    status, answer = ask(client, "POST", f"/lora_rack/{path}", data, **{"Content-Type": kind})
     return status, json.loads(answer)
 
 
@@ -52,7 +40,7 @@ def _held(client: HostClient, work: Callable[[], None]) -> float:
     def ask() -> None:
         while not is_done.wait(0.02):
             started = time.monotonic()
-            _ask(client, "GET", "/prompt")
+            ask(client, "GET", "/prompt")
             waits.append(time.monotonic() - started)
 
     asker = threading.Thread(target=ask)
@@ -196,7 +184,7 @@ def hostile_files(loras: Path) -> Iterator[Path]:
 def test_no_file_takes_the_list_or_the_others_down(client: HostClient, hostile_files: Path) -> None:
     names = [name for name in client.get("/models/loras") if name.startswith("hostile")]
     assert len(names) > 40
-    status, answer = _ask(client, "GET", "/lora_rack/loras?limit=200")
+    status, answer = ask(client, "GET", "/lora_rack/loras?limit=200")
     cards = {card["name"]: card for card in json.loads(answer)["cards"]}
     assert status == 200
     assert (
@@ -207,7 +195,7 @@ def test_no_file_takes_the_list_or_the_others_down(client: HostClient, hostile_f
     for name in names:
         for path in ("info", "energy", "thumbnail"):
             query = urllib.parse.urlencode({"name": name})
-            status, answer = _ask(client, "GET", f"/lora_rack/{path}?{query}")
+            status, answer = ask(client, "GET", f"/lora_rack/{path}?{query}")
             assert status in (200, 400, 404), (path, name, answer[:300])
             if path != "thumbnail" and status != 404:
                 json.loads(answer, parse_constant=pytest.fail)
