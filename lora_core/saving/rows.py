@@ -83,7 +83,12 @@ class SaveWeight:
         steps = [step for steps in found.values() for step in steps]
         if any(isinstance(step, ForeignStep) for step in steps):
             raise CannotSave(f"{self.name}: only ComfyUI's own adapters know its format")
-        return [step for step in steps if isinstance(step, Step)]
+        ours = [step for step in steps if isinstance(step, Step)]
+        if any(step.adapter.grown_shape is not None for step in ours):
+            raise CannotSave(
+                f"{self.name}: a LoRA makes this weight larger, which no ordinary LoRA file can do"
+            )
+        return ours
 
 
 def weights_on(rows: Sequence[SaveRow], side: SaveSide) -> list[SaveWeight]:

@@ -214,3 +214,14 @@ def test_numbers_no_dtype_holds_are_refused(tmp_path: Path, capsys: pytest.Captu
     file = _files(tmp_path)["plain"]
     assert main(["save", f"{file}:1e30", "--out", str(tmp_path / "x.st"), "--dtype", "fp16"]) == 2
     assert "Choose another dtype" in capsys.readouterr().err
+
+
+def test_a_lora_that_grows_its_weight_is_refused_by_name(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grown = {**pair(UNET_LAYER, 8, 12), f"{UNET_LAYER}.reshape_weight": torch.tensor([8, 12])}
+    file = save_lora(tmp_path / "grown.safetensors", grown)
+    out = tmp_path / "x.st"
+    assert main(["save", str(file), "--out", str(out), "--model", str(checkpoint)]) == 2
+    assert "makes this weight larger" in capsys.readouterr().err
+    assert not out.exists()
