@@ -121,7 +121,16 @@ def put(part: Path, place: Path) -> None:
             raise CannotStore(place, "has appeared meanwhile", "Move it, then run again") from None
         part.rename(place)  # a disk that has no links, such as exFAT
         return
-    part.unlink()
+    part.unlink(missing_ok=True)  # `drop_second_name` of another process may have been quicker
+
+
+def drop_second_name(part: Path, place: Path) -> None:
+    """Remove what a process that died between the two steps of `put` left: the file has both names then."""
+    try:
+        if part.samefile(place):
+            part.unlink(missing_ok=True)
+    except OSError:
+        return  # there is no part, as nearly always
 
 
 def too_large(place: Path, size: int, max_bytes: int) -> CannotStore:

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..errors import FileError, SiteError, TransferFailed
 from ..reading import read_header
 from .candidates import Candidate
-from .placing import Got, alone, already, part_of, put, require_room, storing, too_large
+from .placing import Got, alone, already, drop_second_name, part_of, put, require_room, storing, too_large
 from .sites import LoraSite
 
 Progress = Callable[[int, int], None]
@@ -44,10 +44,11 @@ def fetch(
     Raises CannotStore, TransferFailed, or what the site raises.
     """
     place = folder / candidate.safe_name
+    part = part_of(place, candidate)
     if place.exists():
+        drop_second_name(part, place)
         return already(place, candidate)
     _require_size(place, candidate, max_bytes)
-    part = part_of(place, candidate)
     with alone(part, place) as out:
         digest = _Transfer(site, candidate, place, out, progress, max_bytes, wait).run()
         size = out.tell()

@@ -165,7 +165,7 @@ def _kill_often(work: Work, folder: Path, begin_anew: Path | None = None) -> Non
     visible = _visible(folder)
     dice = random.Random(0)
     for _ in range(KILLS):
-        if begin_anew is not None:
+        if begin_anew is not None and begin_anew.exists():  # or killed before it made the folder
             shutil.rmtree(begin_anew)
         _killed(work.run, dice.uniform(0, 1.5 * takes_s + 0.002))
         work.check()

@@ -45,6 +45,17 @@ def test_a_second_time_it_is_there_already(tmp_path: Path) -> None:
         assert fakes.paths("store").count("/file") == 1
 
 
+def test_the_second_name_a_killed_process_left_goes(tmp_path: Path) -> None:
+    """A file gets its place by a link; whoever dies before the part goes leaves it under two names."""
+    with fake_sites(CONTENT) as fakes:
+        place = get(fakes, tmp_path).got.path
+        part = tmp_path / f".Ink Wash.safetensors.{SHA256[:16]}.part"
+        os.link(place, part)
+        assert get(fakes, tmp_path).got.was_here
+    assert not part.exists()
+    assert place.read_bytes() == CONTENT
+
+
 def test_no_other_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "Ink Wash.safetensors").write_bytes(b"mine")
     (tmp_path / "Ink Wash.json").write_text('{"notes": "mine"}', encoding="utf-8")
