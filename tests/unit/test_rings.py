@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.dev import rings
+from tools.dev import checks, rings
 from tools.dev.checks import Counts, Run
 from tools.dev.layout import Layout
 from tools.dev.rings import Ring
@@ -103,6 +103,42 @@ def test_long_rings_start_first_once_the_quick_ones_have() -> None:
     names = [ring.name for ring in rings._start_order(rings.RINGS) if not ring.is_on_demand]
     assert set(names[:2]) == {"lint", "types"}
     assert names.index("unit") > names.index("browser")
+
+
+_FAILS_ONCE = """
+from pathlib import Path
+def test_steady():
+    pass
+def test_fails_once(pytestconfig):
+    seen = Path(pytestconfig.rootpath, "seen")
+    was_seen = seen.exists()
+    seen.touch()
+    assert was_seen
+def test_fails():
+    assert {holds}
+"""
+
+
+@pytest.mark.parametrize(("holds", "counts"), [(True, Counts(3, 0, 0, 1)), (False, Counts(1, 2))])
+def test_a_test_that_fails_once_beside_other_rings_is_named_and_a_broken_one_fails(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], holds: bool, counts: Counts
+) -> None:
+    (tmp_path / "tests" / "api").mkdir(parents=True)
+    (tmp_path / "tests" / "api" / "test_some.py").write_text(_FAILS_ONCE.format(holds=holds))
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    tools = Path(pytest.__file__).parents[1]
+    ready = Ready(Layout(tmp_path), Host(tmp_path, Path(sys.executable), False), tools)
+    assert asyncio.run(checks.api(Run(ready))) == counts
+    assert ("UNSTEADY, failed and then passed: test_fails_once" in capfd.readouterr().out) == holds
+
+
+def test_what_is_unsteady_is_said_at_the_end(
+    run_all: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run_all(Ring("one", _program("", Counts(3, 0, 0, 2)), 1)) == 0
+    said, total = [line for line in capfd.readouterr().out.splitlines() if line][-2:]
+    assert said.startswith("2 unsteady")
+    assert total == "3 passed, 0 failed"
 
 
 _INTERRUPTED = """
