@@ -3,6 +3,7 @@
 Every folder answers one question, and imports only from those before it in LAYERS:
 
 - `untrusted`: what may a text from outside be? The one reader of JSON.
+- `pictures`: which texts are in a picture?
 - `adapters`: what does a layer of a LoRA do to a weight? One file a formula.
 - `reading`: what is in a file?
 - `families`: what is known of a family of models? One record each.
@@ -18,6 +19,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `axes`, `measures`: which strengths does a sweep show, and what do its pictures measure?
 - `reports`: where in a model does a LoRA work, and how do two differ?
 - `workflows`: which LoRAs does a workflow name, and how do its nodes use them?
+- `made_with`: which LoRAs was a picture made with, and how does it say so?
 - `convert`: how is a workflow made with other LoRA nodes written with ours?
 - `cli`: all of it without a host.
 """
@@ -27,6 +29,7 @@ LAYERS = (
     "errors",
     "cache",
     "untrusted",
+    "pictures",
     "adapters",
     "reading",
     "families",
@@ -44,6 +47,7 @@ LAYERS = (
     "measures",
     "reports",
     "workflows",
+    "made_with",
     "convert",
     "cli",
     "__main__",

@@ -1,4 +1,4 @@
-"""A cache bounded in bytes, safe to share between threads."""
+"""Caches that are bounded, in bytes or in number, and safe to share between threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 
 class Held(Protocol):
@@ -20,6 +20,8 @@ class Held(Protocol):
 
 
 V = TypeVar("V", bound=Held)
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -126,3 +128,27 @@ class ByteCache:
             self._held -= self._values.pop(key).size
             for other in [other for other, kept in self._values.items() if key in kept.needs]:
                 self._drop(other)
+
+
+class Recent(Generic[K, T]):
+    """The values that were put or read last, at most `most` of them."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[K, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: K) -> T | None:
+        """The value of `key`, None where it is not held."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: K, value: T) -> None:
+        """Hold a value, in the place of another of the same key."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            while len(self._values) > self._most:
+                self._values.popitem(last=False)

@@ -47,6 +47,11 @@ def stack(use: str = "LoRAs to apply before these.") -> tuple[str, dict[str, Any
     return "LORA_STACK", {"tooltip": f"{use} Stacks of other packs work as well."}
 
 
+def pnginfo() -> dict[str, str]:
+    """The host's hidden input that holds what its savers write into pictures."""
+    return {"extra_pnginfo": "EXTRA_PNGINFO"}
+
+
 def blocks(multiline: bool = False) -> tuple[str, dict[str, Any]]:
     """Block weights as text."""
     tooltip = (

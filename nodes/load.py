@@ -42,6 +42,7 @@ class LoraRackLoad(inputs.NamesOneLora):
                 "start": inputs.window_start(),
                 "stop": inputs.window_stop(),
             },
+            "hidden": inputs.pnginfo(),
         }
 
     def load(
@@ -54,7 +55,9 @@ class LoraRackLoad(inputs.NamesOneLora):
         blocks: str = "",
         start: float = 0.0,
         stop: float = 1.0,
+        extra_pnginfo: Any = None,
     ) -> tuple[Any, Any, str]:
         entry = host.locate(inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop))
         applied = host.apply_stack(model, clip, [entry])
+        host.note_applied(type(self).__name__, [entry], extra_pnginfo)
         return applied.model, applied.clip, host.words_of(entry)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..lora_core.grammar import prefix_embeddings, read_prompt, scan_prompt
 from . import host, inputs
-from .rows import problems
+from .rows import located, problems
 from .stack_type import to_wire
 
 
@@ -67,5 +67,4 @@ class LoraRackPrompt:
     ) -> tuple[str, list[Any]]:
         prompt = read_prompt(text)
         words = prefix_embeddings(prompt.text, host.embedding_names()) if embeddings else prompt.text
-        entries = host.resolve_active(prompt.stack.entries)
-        return words, to_wire([*entries, *prompt.stack.idle], stack)
+        return words, to_wire(located(prompt.stack.entries), stack)

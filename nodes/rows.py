@@ -28,6 +28,13 @@ def problems(found: Scan) -> bool | str:
     return "\n".join(told) or True
 
 
+def located(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, each that changes anything with its file. Raises UnresolvedLora with the row."""
+    found = iter(host.resolve_active(entries))
+    return [next(found) if entry.is_active else entry for entry in entries]
+
+
 def words_of(entries: Sequence[Entry]) -> str:
-    """The trigger words of all entries, each LoRA's once."""
-    return ", ".join(dict.fromkeys(filter(None, map(host.words_of, entries))))
+    """The trigger words of all entries that are on, each LoRA's once."""
+    active = (entry for entry in entries if entry.is_active)
+    return ", ".join(dict.fromkeys(filter(None, map(host.words_of, active))))

@@ -19,8 +19,9 @@ from ..lora_core.untrusted import shown
 from . import host, inputs
 from .drawing.sweep_sheet import draw_sweep
 from .page.frames import frames_for_page
+from .rows import located
 from .sliders import AUTO, slider_files, slider_lora, slider_name
-from .stack_type import from_wire, to_wire
+from .stack_type import rows_on_wire, to_wire
 
 OTHER = "other"
 
@@ -101,6 +102,7 @@ class LoraRackSliderPreview:
                 ),
             },
             "optional": {"stack": inputs.stack()},
+            "hidden": inputs.pnginfo(),
         }
 
     @classmethod
@@ -143,12 +145,15 @@ class LoraRackSliderPreview:
         values: str,
         pick: float,
         stack: list[Any] | None = None,
+        extra_pnginfo: Any = None,
         **how: Any,
     ) -> dict[str, Any]:
         _check_slider(slider, lora_name)
         name = slider_name(slider, lora_name, model)
-        below = tuple(host.resolve_active(from_wire(stack or ())))
+        rows = located(rows_on_wire(stack or ()))
+        below = tuple(row for row in rows if row.is_active)
         sweep = Sweep((Axis(host.locate(Entry(name)), read_values(values)),), below)
+        host.note_applied(type(self).__name__, [*rows, sweep.axes[0].at(pick)], extra_pnginfo, sweep.axes)
         objects = (model, clip, vae, latent_image["samples"], latent_image.get("noise_mask"))
         files = host.fingerprint([name, *below])
         numbers = tuple(latent_image.get("batch_index") or ())

@@ -6,9 +6,10 @@ from typing import Any
 
 from ..lora_core.applying import MODES
 from ..lora_core.grammar import parse, scan
+from ..lora_core.made_with import civitai_resources, infotext
 from . import host, inputs
-from .rows import problems, words_of
-from .stack_type import from_wire, idle_in, to_wire
+from .rows import located, problems, words_of
+from .stack_type import rows_on_wire, to_wire
 
 
 class LoraRackAdd(inputs.NamesOneLora):
@@ -94,9 +95,8 @@ class LoraRackStack:
         return host.fingerprint(parse(text or "").active)
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
-        rows = parse(text)
-        entries = host.resolve_active(rows.entries)
-        return to_wire([*entries, *rows.idle], stack), words_of(entries)
+        entries = located(parse(text).entries)
+        return to_wire(entries, stack), words_of(entries)
 
 
 class LoraRackApply:
@@ -107,12 +107,14 @@ class LoraRackApply:
         "Applies a stack to a model and, if connected, to its text encoder, as one patch per weight. "
         "The report says what happened to each LoRA."
     )
-    RETURN_TYPES = ("MODEL", "CLIP", "STRING")
-    RETURN_NAMES = ("MODEL", "CLIP", "report")
+    RETURN_TYPES = ("MODEL", "CLIP", "STRING", "STRING", "STRING")
+    RETURN_NAMES = ("MODEL", "CLIP", "report", "infotext", "resources")
     OUTPUT_TOOLTIPS = (
         "The model with the stack applied.",
         "The text encoder with the stack applied.",
         "For each LoRA: layers matched, format, rank, and what was left out.",
+        "The LoRAs in the words of AUTOMATIC1111: their tags, and a line of their hashes.",
+        "The LoRAs as Civitai lists resources: a JSON list of type, weight and version or hash.",
     )
     FUNCTION = "apply"
     SEARCH_ALIASES = ("lora stack", "apply lora")
@@ -139,6 +141,7 @@ class LoraRackApply:
                 ),
                 "mode": (list(MODES), {"default": "auto", "tooltip": mode}),
             },
+            "hidden": inputs.pnginfo(),
         }
 
     def apply(
@@ -148,12 +151,12 @@ class LoraRackApply:
         mismatch: str = "error",
         clip: Any = None,
         mode: str = "auto",
+        extra_pnginfo: Any = None,
     ) -> dict[str, Any]:
-        given = [] if stack is None else stack  # an empty one may still have entries that are off
-        found = from_wire(given)
-        idle = (*(entry for entry in found if not entry.is_active), *idle_in(given))
-        entries = [*host.resolve_active(found), *idle]
+        entries = located([] if stack is None else rows_on_wire(stack))
         applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
-        outputs = (applied.model, applied.clip, applied.report)
+        host.note_applied(type(self).__name__, entries, extra_pnginfo)
+        used = host.used(entries)
+        outputs = (applied.model, applied.clip, applied.report, infotext(used), civitai_resources(used))
         verdicts = [verdict.as_json() for verdict in applied.verdicts]
         return {"ui": {"text": [applied.report], "lora_rack": verdicts}, "result": outputs}

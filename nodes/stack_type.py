@@ -21,27 +21,41 @@ class StackItem(tuple[str, float, float]):
 
 
 class WireStack(list[Any]):
-    """The items on the wire, and beside them the entries that change nothing.
+    """The items on the wire, and beside them the entries that change nothing, each with the number of items
+    before it.
 
-    Those are only there to be named in a report: what reads the items, as every other pack does, must not be
-    told to apply them, and their files need not exist.
+    Those are only there to be named in a report and in a picture: what reads the items, as every other pack
+    does, must not be told to apply them, and their files need not exist.
     """
 
-    idle: tuple[Entry, ...] = ()
+    idle: tuple[tuple[int, Entry], ...] = ()
 
 
 def to_wire(entries: Iterable[Entry], before: Sequence[Any] | None) -> WireStack:
     """The incoming stack, if any, followed by these entries."""
-    found = [*entries]
-    items = [StackItem((e.name, e.strength_model, e.strength_clip), e) for e in found if e.is_active]
     before = () if before is None else before
-    made = WireStack([*before, *items])
-    made.idle = (*idle_in(before), *(e for e in found if not e.is_active))
+    made = WireStack(before)
+    idle = [*_idle_in(before)]
+    for entry in entries:
+        if entry.is_active:
+            made.append(StackItem((entry.name, entry.strength_model, entry.strength_clip), entry))
+        else:
+            idle.append((len(made), entry))
+    made.idle = tuple(idle)
     return made
 
 
-def idle_in(stack: Sequence[Any]) -> tuple[Entry, ...]:
-    """The entries of a stack of ours that are off or at 0; another pack's node forgets them."""
+def rows_on_wire(stack: Sequence[Any]) -> list[Entry]:
+    """As `from_wire`, with the entries of a stack of ours that are off or at 0, each in its place; another
+    pack's node forgets them.
+    """
+    rows = from_wire(stack)
+    for before, entry in reversed(_idle_in(stack)):
+        rows.insert(before, entry)
+    return rows
+
+
+def _idle_in(stack: Sequence[Any]) -> tuple[tuple[int, Entry], ...]:
     return stack.idle if isinstance(stack, WireStack) else ()
 
 

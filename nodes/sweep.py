@@ -14,7 +14,8 @@ from ..lora_core.measures import as_json, measure_sweep
 from . import host, inputs
 from .drawing.sweep_sheet import draw_sweep
 from .page.frames import frames_for_page
-from .stack_type import from_wire
+from .rows import located
+from .stack_type import rows_on_wire
 
 _AXES = "<lora:add_detail> -2:2:5"
 
@@ -64,6 +65,7 @@ class LoraRackSweep:
                 ),
                 "stack": inputs.stack(),
             },
+            "hidden": inputs.pnginfo(),
         }
 
     @classmethod
@@ -88,11 +90,19 @@ class LoraRackSweep:
         return host.fingerprint([axis.entry for axis in read_axes(axes)] if axes else [])
 
     def prepare(
-        self, model: Any, latent: dict[str, Any], axes: str, clip: Any = None, stack: list[Any] | None = None
+        self,
+        model: Any,
+        latent: dict[str, Any],
+        axes: str,
+        clip: Any = None,
+        stack: list[Any] | None = None,
+        extra_pnginfo: Any = None,
     ) -> tuple[Any, Any, dict[str, Any], Any]:
         found = tuple(replace(axis, entry=host.locate(axis.entry)) for axis in read_axes(axes))
-        sweep = Sweep(found, tuple(host.resolve_active(from_wire(stack or ()))))
+        rows = located(rows_on_wire(stack or ()))
+        sweep = Sweep(found, tuple(row for row in rows if row.is_active))
         prepared = host.prepare_sweep(model, clip, latent, sweep)
+        host.note_applied(type(self).__name__, rows, extra_pnginfo, found)
         return prepared.model, prepared.clip, prepared.latent, prepared.sweep
 
 

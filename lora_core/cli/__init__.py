@@ -1,4 +1,4 @@
-"""The command line: inspect, keys, verdict, merge, save, resize, diff, convert, get.
+"""The command line: inspect, keys, verdict, merge, save, resize, diff, convert, get, read.
 
 Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 success; 1 the
 files differ, a LoRA does not belong on the model, or part of a workflow stays as it is; 2 wrong use, or a
@@ -32,6 +32,7 @@ COMMANDS = {
     "diff": "diff",
     "convert": "convert",
     "get": "get",
+    "read": "read",
 }
 
 _EPILOG = (
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m lora_core",
-        description="Look into LoRA files, get and bake them.",
+        description="Look into LoRA files, get and bake them, read pictures.",
         epilog=_EPILOG,
     )
     parser.add_argument("--version", action="version", version=f"LoRA Rack {VERSION}")

@@ -289,5 +289,5 @@ def apply_node() -> NewNode:
         "LoraRackApply",
         {"mismatch": "error"},
         {"model": "MODEL", "stack": "LORA_STACK", "clip": "CLIP", "mismatch": "COMBO"},
-        {"MODEL": "MODEL", "CLIP": "CLIP", "report": "STRING"},
+        {"MODEL": "MODEL", "CLIP": "CLIP", "report": "STRING", "infotext": "STRING", "resources": "STRING"},
     )

@@ -27,7 +27,7 @@ _WIDGETS = {
     _ADD: ("lora_name", "strength_model", "strength_clip", "blocks", "start", "stop"),
     _RACK: ("text",),
 }
-_WORDS_OR_REPORT = 2  # the output of Apply LoRA Stack and Load LoRA that no loader has
+_TEXTS = {2: "third", 3: "fourth", 4: "fifth"}  # outputs of Apply LoRA Stack and Load LoRA that no loader has
 _LARGEST = 100.0  # the range of the host's strengths
 _REMARKS = "the comments in its text are not carried over"
 
@@ -70,10 +70,11 @@ def _read(graph: Graph, node: Node, nodes: dict[str, Node]) -> _Read:
     _check_widgets(node)
     if "model" not in node.wired:
         raise NotConvertible("no model is connected to it")
-    if readers := graph.readers(WireSource(node.id, _WORDS_OR_REPORT)):
-        raise NotConvertible(
-            f"its third output is connected (to node {readers[0].node}), which has no counterpart"
-        )
+    for slot, place in _TEXTS.items():
+        if readers := graph.readers(WireSource(node.id, slot)):
+            raise NotConvertible(
+                f"its {place} output is connected (to node {readers[0].node}), which has no counterpart"
+            )
     if "clip" not in node.wired and graph.readers(WireSource(node.id, CLIP)):
         raise NotConvertible("another node reads its CLIP, but nothing is connected to its CLIP input")
     if node.type == _LOAD:

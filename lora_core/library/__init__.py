@@ -7,9 +7,10 @@
 from .file_facts import FileFacts
 from .index import Index
 from .library import Library, Limits
+from .resolve import file_stem
 from .search import Query
 from .sidecar_values import hashes_of, items, mapping, model_of, number, split_words, text_of
-from .sidecars import trigger_words, words_stamp
+from .sidecars import page_beside, trigger_words, words_stamp
 from .sliders import SLIDERS, Traces, candidates, choose
 
 __all__ = [
@@ -22,11 +23,13 @@ __all__ = [
     "Traces",
     "candidates",
     "choose",
+    "file_stem",
     "hashes_of",
     "items",
     "mapping",
     "model_of",
     "number",
+    "page_beside",
     "split_words",
     "text_of",
     "trigger_words",

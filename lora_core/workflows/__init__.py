@@ -12,6 +12,7 @@ from .infotext import rows_in_text
 from .naming import Named, rows_of
 from .node_kinds import Kind, is_unknown_lora_node, kinds
 from .opening import is_editor_workflow, open_workflow
+from .recorded import Rows
 from .values import Said
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "NewNode",
     "Node",
     "Reader",
+    "Rows",
     "Said",
     "WireSource",
     "is_editor_workflow",

@@ -9,6 +9,7 @@ from ..stack import Stack
 from ..untrusted import MAX_WORKFLOW_BYTES, read_json
 from .naming import Named, rows_of
 from .readers import tags_of
+from .recorded import Rows
 
 _OBJECT = re.compile(r'\s*\{\s*"')  # how a workflow begins, and no prompt
 
@@ -17,10 +18,10 @@ _OBJECT = re.compile(r'\s*\{\s*"')  # how a workflow begins, and no prompt
 _AFTER = re.compile(r"^(?:Negative prompt:|Steps: ?\d|(?:Negative )?Template:)", re.MULTILINE)
 
 
-def rows_in_text(text: str) -> Named:
+def rows_in_text(text: str, applied: Rows | None = None) -> Named:
     """The LoRAs that a text names, with remarks about those that cannot be read.
 
-    Raises BadWorkflow for JSON that is no workflow.
+    `applied` is as in `rows_of`. Raises BadWorkflow for JSON that is no workflow.
     """
     try:
         content = read_json(text, MAX_WORKFLOW_BYTES, lenient=True)
@@ -29,7 +30,7 @@ def rows_in_text(text: str) -> Named:
             raise BadWorkflow(f"this workflow {error.problem}. Save it from ComfyUI again") from None
         said = tags_of(_positive(text))
         return Named(Stack(said.entries), said.problems)
-    return rows_of(content) if isinstance(content, dict) else Named(Stack(), ())
+    return rows_of(content, applied) if isinstance(content, dict) else Named(Stack(), ())
 
 
 def _positive(text: str) -> str:

@@ -13,6 +13,7 @@ from .hooks import window_of
 from .node_kinds import Kind, is_unknown_lora_node, kinds
 from .opening import is_editor_workflow, open_workflow
 from .readers import tags_of
+from .recorded import Recorded, Rows
 from .values import Said, entry
 
 _CONSTANTS = ("value", "Value", "string", "String", "text", "number", "float", "int")
@@ -36,6 +37,7 @@ class _Level:
     graph: Graph
     nodes: dict[str, Node]
     on: bool
+    recorded: Recorded | None = None
     given: set[str] = field(default_factory=set)
     remarks: list[str] = field(default_factory=list)
 
@@ -45,18 +47,24 @@ class _Level:
         self.remarks.append(f"{place}node {node.id} ({node.type}): {text}")
 
 
-def rows_of(workflow: Any) -> Named:
-    """The LoRAs of a workflow in either format. Raises BadWorkflow for what is neither."""
+def rows_of(workflow: Any, applied: Rows | None = None) -> Named:
+    """The LoRAs of a workflow in either format. Raises BadWorkflow for what is neither.
+
+    `applied` are the rows of each node of this pack that acted, where they are known: they stand for all that
+    the nodes of this pack name.
+    """
     graphs = open_workflow(_numbered(workflow))
+    recorded = Recorded(applied) if applied is not None else None
     alive = _alive(graphs)
     rows: list[Entry] = []
     remarks: list[str] = []
     for graph in graphs:
         if graph.subgraph not in alive:
             continue
-        level = _Level(graph, {node.id: node for node in graph.nodes()}, alive[graph.subgraph])
+        level = _Level(graph, {node.id: node for node in graph.nodes()}, alive[graph.subgraph], recorded)
         rows += _rows_of_level(level)
         remarks += level.remarks
+    rows += recorded.rest() if recorded is not None else ()
     return Named(Stack(tuple(rows)), tuple(remarks))
 
 
@@ -107,6 +115,8 @@ def _rows_of_level(level: _Level) -> list[Entry]:
 
 
 def _of_known(level: _Level, node: Node, kind: Kind) -> Said:
+    if level.recorded is not None and _is_ours_alone(level, node, kind):
+        return Said(level.recorded.take(level.graph.subgraph, node))
     if kind.role == "note":
         if any(_MARK in text.lower() for text in _texts(node)):
             level.remark(node, "the tags in it are a note, and are not taken")
@@ -147,18 +157,47 @@ def _acts(level: _Level, node: Node, kind: Kind) -> bool:
     """Whether a node runs, and so does something its stack goes to, if it goes anywhere."""
     if not level.on or node.mode is not Mode.ON:
         return False
-    if kind.role != "stacker" and not node.type.startswith("LoraRack"):
+    if kind.role != "stacker" and not _is_ours(node):
         return True
     return _is_taken(level, node.id, {node.id})
 
 
-def _is_taken(level: _Level, number: str, seen: set[str]) -> bool:
-    takers = [
+def _is_ours_alone(level: _Level, node: Node, kind: Kind) -> bool:
+    """Whether a node's LoRAs act by the nodes of this pack alone, if at all."""
+    if not _is_ours(node) and (kind.role != "stacker" or not _takers(level, node.id)):
+        return False
+    return not _acts_elsewhere(level, node.id, {node.id})
+
+
+def _acts_elsewhere(level: _Level, number: str, seen: set[str]) -> bool:
+    """Whether a stack goes to a node of another pack that applies it."""
+    for taker in _takers(level, number):
+        if taker.id in seen:
+            continue
+        seen.add(taker.id)
+        if not _is_ours(taker) and kinds()[taker.type].role != "stacker":
+            return True
+        if _acts_elsewhere(level, taker.id, seen):
+            return True
+    return False
+
+
+def _is_ours(node: Node) -> bool:
+    return node.type.startswith("LoraRack")
+
+
+def _takers(level: _Level, number: str) -> list[Node]:
+    """The nodes that take a node's stack."""
+    return [
         level.nodes[reader.node]
         for slot in range(level.graph.output_count(number))
         for reader in level.graph.readers(WireSource(number, slot))
         if reader.node in level.nodes and _takes_stack(level.nodes[reader.node], reader.input)
     ]
+
+
+def _is_taken(level: _Level, number: str, seen: set[str]) -> bool:
+    takers = _takers(level, number)
     if not takers:
         return True
     for taker in takers:

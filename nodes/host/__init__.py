@@ -19,6 +19,7 @@ from .library import (
     resolve_active,
     resolve_name,
 )
+from .made_with import note_applied, on_prompt, record, used
 from .patching import Applied, apply_stack
 from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
 from .saving import plan_stack, write_stack
@@ -46,8 +47,11 @@ __all__ = [
     "lora_names",
     "lora_path",
     "metadata_of",
+    "note_applied",
+    "on_prompt",
     "plan_stack",
     "prepare_sweep",
+    "record",
     "render_sweep",
     "resolve_active",
     "resolve_name",
@@ -55,6 +59,7 @@ __all__ = [
     "scheduler_names",
     "show",
     "slider_candidates",
+    "used",
     "words_of",
     "write_stack",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +13,10 @@ import nodes
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
+from ...lora_core.pictures import RECORD
 from .sweeping.preparing import Prepared, encode_sweep
 
 
@@ -57,15 +61,17 @@ def render_sweep(prepared: Prepared, vae: Any, positive: str, negative: str, how
     return images
 
 
-def show(pictures: Tensor, prefix: str) -> list[dict[str, str]]:
-    """Write pictures to the host's temp folder; the names are what its page asks for them by."""
+def show(pictures: Tensor, prefix: str, records: Sequence[Any]) -> list[dict[str, str]]:
+    """Write pictures and their records to the host's temp folder; by these names its page asks for them."""
     height, width = pictures.shape[1:3]
     temp = folder_paths.get_temp_directory()
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, temp, width, height)
     shown: list[dict[str, str]] = []
-    for number, picture in enumerate(pictures):
+    for number, (picture, record) in enumerate(zip(pictures, records, strict=True)):
         file = f"{name}_{counter + number:05}_.png"
         pixels = (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-        Image.fromarray(np.ascontiguousarray(pixels)).save(f"{folder}/{file}", compress_level=1)
+        said = PngInfo()
+        said.add_text(RECORD, json.dumps(record))
+        Image.fromarray(np.ascontiguousarray(pixels)).save(f"{folder}/{file}", pnginfo=said, compress_level=1)
         shown.append({"filename": file, "subfolder": subfolder, "type": "temp"})
     return shown

@@ -2,6 +2,6 @@
 
 `routes` is the table of addresses under `/lora_rack/`. `catalog` lists the LoRAs, `row_json` says a row as
 JSON, `equaliser` gives blocks and bars, `previews` thumbnails, and `frames` the pictures of a scrubber.
-`dropped_pictures` and `convert_routes` read what a person drops or converts. Only files that the host lists
-are read, whatever a request says.
+`convert_routes` reads what a person converts. Only files that the host lists are read, whatever a request
+says.
 """

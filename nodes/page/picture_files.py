@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageOps
+from PIL import Image, ImageOps
 
 from ...lora_core.errors import BadPicture, RackError
-from .png_texts import is_png, png_fields
+from ...lora_core.pictures import texts_in
+
+__all__ = ["FORMATS", "MAX_PIXELS", "small_webp", "texts_in"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MAX_PIXELS = 2**25  # 128 MiB of the widest format's pixels
 _MAX_FILE_BYTES = 2**26
-_USER_COMMENT = 0x9286
-_NAMES = ("prompt", "workflow", "parameters")
 
 _DECODING = threading.Lock()  # pixels of one picture in memory at a time
 
@@ -62,48 +62,9 @@ def small_webp(path: Path, edge: int) -> bytes:
     return out.getvalue()
 
 
-def texts_in(data: bytes) -> list[str] | None:
-    """What generators wrote into a picture, the surest first, without one pixel decoded; None for no picture.
-
-    A1111 writes into PNG text and EXIF, ComfyUI the API prompt and the workflow as JSON. Raises BadPicture.
-    """
-    if is_png(data):
-        fields, exif = png_fields(data)
-        return [*(fields[name] for name in _NAMES if name in fields), *_exif_texts(exif)]
-    if not data.startswith((b"\xff\xd8", b"GIF8")) and not (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-        return None
-    with _opened(io.BytesIO(data)) as picture:
-        fields = {name: str(picture.info[name]) for name in _NAMES if name in picture.info}
-        exif = picture.info.get("exif", b"")
-    return [*fields.values(), *(_exif_texts(exif) if isinstance(exif, bytes) else ())]
-
-
 def _upright(picture: Image.Image) -> Image.Image:
     """The picture turned as its EXIF says; as it is where that is damaged."""
     try:
         return ImageOps.exif_transpose(picture)
     except Exception:  # the reader of EXIF raises anything too, and only the turn is lost
         return picture
-
-
-def _exif_texts(data: bytes) -> list[str]:
-    if not data:
-        return []
-    exif = Image.Exif()
-    try:
-        exif.load(data)
-        values = [*exif.values(), exif.get_ifd(ExifTags.IFD.Exif).get(_USER_COMMENT)]
-    except Exception:  # on damaged bytes; there is no text in them that could be told from noise
-        return []
-    return [text for value in values if (text := _exif_text(value))]
-
-
-def _exif_text(value: object) -> str:
-    if isinstance(value, bytes):
-        kind, text = value[:8], value[8:]
-        return text.decode("utf-16-be" if kind.startswith(b"UNICODE") else "utf-8", "replace")
-    if not isinstance(value, str):
-        return ""
-    # ComfyUI's WebP: "prompt:{…}" and "workflow:{…}".
-    name, colon, rest = value.partition(":")
-    return rest if colon and name.lower() in ("prompt", "workflow") else value

@@ -16,12 +16,12 @@ from aiohttp import ClientError, web
 from server import PromptServer
 
 from ...lora_core.errors import BadJson, BadRequest, MissingLora, RackError
-from ...lora_core.grammar import parse
+from ...lora_core.grammar import parse, read_prompt
+from ...lora_core.made_with import rows_in_file
 from ...lora_core.stack import Entry
 from ...lora_core.untrusted import MAX_WORKFLOW_BYTES, read_json, shown
 from ...lora_core.version import VERSION
 from .. import host
-from . import dropped_pictures as pictures
 from . import equaliser, row_json
 from .catalog import Card, Catalog
 from .convert_routes import converted
@@ -38,7 +38,7 @@ CATALOG = Catalog()
 
 
 def register() -> None:
-    """Add the routes to the host's server; without one, as in a test of the nodes alone, do nothing."""
+    """Add the routes to the host's server, and the place for what pictures say. Without one do nothing."""
     server = getattr(PromptServer, "instance", None)
     if server is None:
         return
@@ -56,6 +56,7 @@ def register() -> None:
         ("POST", "convert", _convert),
     ):
         server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
+    server.add_on_prompt_handler(host.on_prompt)
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -131,8 +132,12 @@ async def _parse(request: web.Request) -> web.StreamResponse:
     text = body.get("text")
     if not isinstance(text, str):
         raise BadRequest('the request must hold a "text"')
-    read = pictures.tags_in if body.get("anywhere") else parse
-    return await _answered(lambda: {"rows": row_json.to_json(read(text))})
+
+    def read() -> Json:
+        stack = read_prompt(text).stack if body.get("anywhere") else parse(text)
+        return {"rows": row_json.to_json(stack)}
+
+    return await _answered(read)
 
 
 async def _files(request: web.Request) -> web.StreamResponse:
@@ -162,7 +167,7 @@ async def _stack_in_file(request: web.Request) -> web.StreamResponse:
     data = await _bytes(request, MAX_FILE_BYTES)
 
     def rows() -> Json:
-        named = pictures.rows_in_file(data)
+        named = rows_in_file(data)
         return {"rows": row_json.to_json(named.stack), "remarks": list(named.remarks)}
 
     return await _answered(rows)

@@ -44,7 +44,13 @@ CONTRACT = {
     "LoraRackBlocks": ({"lora_name": "COMBO", "blocks": "STRING"}, [("STRING", "blocks")]),
     "LoraRackApply": (
         {"model": "MODEL", "clip": "CLIP", "stack": "LORA_STACK", "mismatch": "COMBO", "mode": "COMBO"},
-        [("MODEL", "MODEL"), ("CLIP", "CLIP"), ("STRING", "report")],
+        [
+            ("MODEL", "MODEL"),
+            ("CLIP", "CLIP"),
+            ("STRING", "report"),
+            ("STRING", "infotext"),
+            ("STRING", "resources"),
+        ],
     ),
     "LoraRackInspect": (
         {"lora_name": "COMBO", "model": "MODEL", "clip": "CLIP"},

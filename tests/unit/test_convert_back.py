@@ -138,6 +138,7 @@ def _wired_text() -> Workflow:
         (racked("<lora:a:1>", stack_mode=MUTED), "its stack, is muted"),
         (_live(), "its mode is live"),
         (_read("PreviewAny", ("3", 2), "source"), "its third output is connected"),
+        (_read("PreviewAny", ("3", 4), "source"), "its fifth output is connected"),
         (_fed("LoRA Stacker", input_mode="simple", lora_count=0), "known only when it runs"),
         (_wired_text(), "'text' of node 2 (LoraRackStack) comes over a wire"),
     ],

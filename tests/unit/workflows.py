@@ -51,7 +51,10 @@ SOCKETS: Mapping[str, tuple[Mapping[str, str], Sequence[str]]] = {
     "PreviewAny": ({"source": "*"}, ("STRING",)),
     "LoraRackStack": ({"stack": "LORA_STACK"}, ("LORA_STACK", "STRING")),
     "LoraRackAdd": ({"stack": "LORA_STACK"}, ("LORA_STACK", "STRING")),
-    "LoraRackApply": ({"model": "MODEL", "stack": "LORA_STACK", "clip": "CLIP"}, ("MODEL", "CLIP", "STRING")),
+    "LoraRackApply": (
+        {"model": "MODEL", "stack": "LORA_STACK", "clip": "CLIP"},
+        ("MODEL", "CLIP", "STRING", "STRING", "STRING"),
+    ),
     "LoraRackLoad": ({"model": "MODEL", "clip": "CLIP"}, ("MODEL", "CLIP", "STRING")),
     "SomeLoraThing": ({"model": "MODEL"}, ("MODEL",)),
 }  # fmt: skip

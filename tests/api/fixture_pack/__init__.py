@@ -81,6 +81,23 @@ class FixtureLatentPicture:
         return (samples["samples"][:, :3].movedim(1, -1).sigmoid(),)
 
 
+class FixtureFloats:
+    """A list of numbers, for which the host runs what follows once each."""
+
+    CATEGORY = "fixture"
+    RETURN_TYPES = ("FLOAT",)
+    OUTPUT_IS_LIST = (True,)
+    FUNCTION = "build"
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"values": ("STRING", {})}}
+
+    def build(self, values):
+        return ([float(value) for value in values.split(",")],)
+
+
 NODE_CLASS_MAPPINGS = {
-    cls.__name__: cls for cls in (FixtureStack, FixtureApply, FixtureConditioning, FixtureLatentPicture)
+    cls.__name__: cls
+    for cls in (FixtureStack, FixtureApply, FixtureConditioning, FixtureLatentPicture, FixtureFloats)
 }
