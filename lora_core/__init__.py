@@ -9,6 +9,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `families`: what is known of a family of models? One record each.
 - `key_maps`: which weight does a layer mean, in which family of models?
 - `blocks`: which block of the model is that weight in, and what is it there?
+- `schedule`: when in a sampling is a LoRA on, and how strong then?
 - `stack`, `grammar`: which LoRAs are on, and how strong? The data, and its text.
 - `library`: which file does a name or a hash mean?
 - `fetching`: how does a file that is not here come here?
@@ -35,6 +36,7 @@ LAYERS = (
     "families",
     "key_maps",
     "blocks",
+    "schedule",
     "stack",
     "grammar",
     "library",

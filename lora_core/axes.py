@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -48,10 +48,7 @@ class Axis:
 
     def at(self, value: float) -> Entry:
         """The entry at one of the values."""
-        entry = self.entry
-        return replace(
-            entry, strength_model=entry.strength_model * value, strength_clip=entry.strength_clip * value
-        )
+        return self.entry.scaled(value)
 
 
 @dataclass(frozen=True)

@@ -132,11 +132,9 @@ def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path])
     where it lies.
     """
     for entry in entries:
-        if entry.has_window:
-            remedy = "Remove start and stop, or apply the stack while sampling"
-            raise CannotMerge(
-                f"{entry.name!r} acts on a part of the sampling only, a checkpoint acts throughout. {remedy}"
-            )
+        if entry.is_timed:
+            remedy = "Give it one strength for the whole sampling, or apply the stack while sampling"
+            raise CannotMerge(f"{entry.name!r} is on {entry.when}, a checkpoint acts throughout. {remedy}")
     header = read_header(checkpoint)
     layout = read_layout({key: info.shape for key, info in header.tensors.items()})
     model_map = layout.model_map() if layout.model else None

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .blocks import NEUTRAL, BlockWeights
-from .errors import BadRow
+from .errors import BadMode, BadRow
+from .schedule import Moment, Steps, StrengthCurve
 from .untrusted import shown
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
@@ -20,8 +21,10 @@ _HASH = re.compile(r"[0-9a-f]{8,64}")
 class Entry:
     """One LoRA of a stack. `name` is as written; resolve.py says which file it means.
 
-    `start` and `stop` are fractions of the sampling, 0 the first step; `hash` is the beginning of a content
-    hash, 8 to 64 lower-case hex digits, empty where none is given.
+    `start` and `stop` are fractions of the sampling, 0 the first step; `steps` are those of the sampler. A
+    `curve` is the model's strength over the sampling, and `strength_model` its peak; `is_clip_on_curve` says
+    that it was meant for the text encoder too, which has no steps. `hash` is the beginning of a content hash,
+    8 to 64 lower-case hex digits, empty where none is given.
     """
 
     name: str
@@ -32,6 +35,9 @@ class Entry:
     start: float = 0.0
     stop: float = 1.0
     hash: str = ""
+    steps: Steps | None = None
+    curve: StrengthCurve | None = None
+    is_clip_on_curve: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
@@ -40,15 +46,30 @@ class Entry:
             raise BadRow(f"strengths of {shown(self.name)} must be finite numbers")
         if not 0 <= self.start <= self.stop <= 1:
             raise BadRow(f"{shown(self.name)} must start and stop within 0 and 1, in this order")
+        if self.curve and self.strength_model != self.curve.peak:
+            raise BadRow(f"the strength of {shown(self.name)} must be the peak of its curve, {self.curve}")
+        if self.is_clip_on_curve and (not self.curve or self.strength_clip != self.strength_model):
+            raise BadRow(f"the text encoder's strength of {shown(self.name)} must be the peak of its curve")
         if self.hash and not _HASH.fullmatch(self.hash):
             raise BadRow(
                 f"the hash of {shown(self.name)} must be 8 to 64 lower-case hex digits: {shown(self.hash)}"
             )
 
     @property
-    def has_window(self) -> bool:
-        """Whether the entry is on for a part of the sampling only."""
-        return (self.start, self.stop) != (0.0, 1.0)
+    def is_timed(self) -> bool:
+        """Whether its strength changes during the sampling."""
+        return (self.start, self.stop) != (0.0, 1.0) or self.steps is not None or self.curve is not None
+
+    @property
+    def when(self) -> str:
+        """When it is on and how strong, in words; empty where it is on throughout, always as strong."""
+        window = (self.start, self.stop) != (0.0, 1.0)
+        parts = [
+            f"from {self.start:g} to {self.stop:g} of the sampling" if window else "",
+            _steps_in_words(self.steps) if self.steps else "",
+            f"along {self.curve}" if self.curve else "",
+        ]
+        return ", ".join(filter(None, parts))
 
     @property
     def is_active(self) -> bool:
@@ -66,9 +87,37 @@ class Entry:
             return f"never on, start and stop are both {self.start:g}"
         return ""
 
-    def is_on(self, fraction: float) -> bool:
-        """Whether the entry is on at a fraction of the sampling, given that it is at all."""
-        return self.start < self.stop and self.start <= fraction <= self.stop
+    def share_at(self, moment: Moment) -> float:
+        """The part of its strength for the model that it has at a moment, 1 for all of it.
+
+        Raises BadMode where it is on in some steps and the sampler does not say which one this is.
+        """
+        if not (self.start < self.stop and self.start <= moment.fraction <= self.stop):
+            return 0.0
+        if self.steps is not None:
+            if moment.step is None:
+                raise BadMode(
+                    f"{self.name} is on in steps {self.steps}, but this sampler does not say which noise "
+                    "levels it visits. Use start and stop, or another sampler"
+                )
+            if moment.step not in self.steps:
+                return 0.0
+        if self.curve is None or self.strength_model == 0:
+            return 1.0
+        return self.curve.at(moment.fraction) / self.strength_model
+
+    def scaled(self, factor: float) -> Entry:
+        """The same entry, stronger or weaker."""
+        curve = self.curve and self.curve.scaled(factor)
+        model = curve.peak if curve else self.strength_model * factor
+        clip = model if self.is_clip_on_curve else self.strength_clip * factor
+        return replace(self, strength_model=model, strength_clip=clip, curve=curve)
+
+
+def _steps_in_words(steps: Steps) -> str:
+    if steps.last is None:
+        return f"from step {steps.first}"
+    return f"in step {steps}" if steps.first == steps.last else f"in steps {steps}"
 
 
 @dataclass(frozen=True)

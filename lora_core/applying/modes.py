@@ -44,8 +44,8 @@ def choose_ways(
     """The way of each entry of a stack onto one model.
 
     `can_be_live` says whether a model key can be changed in the forward pass, `packed` are those that cannot
-    be merged. Raises BadMode for a window in merged mode, and NotLive for a window of a weight that only
-    merging can change.
+    be merged. Raises BadMode for an entry that changes during the sampling in merged mode, and NotLive for
+    one with a weight that only merging can change.
     """
     ways: list[Way] = []
     for entry, found in stack:
@@ -58,12 +58,12 @@ def choose_ways(
             ways.append(Way(False))
             continue
         merged = frozenset(key for key in found.keys if not can_be_live(key))
-        if merged and entry.has_window:
+        if merged and entry.is_timed:
             raise NotLive(
                 sorted(merged),
-                f"{entry.name} is on {_window(entry)}, but no layer of the model applies "
+                f"{entry.name} is on {entry.when}, but no layer of the model applies "
                 f"{', '.join(sorted(merged)[:3])} by itself, so the LoRA cannot be switched there. "
-                "Remove start and stop, or use a LoRA without such weights",
+                "Give the LoRA one strength for the whole sampling, or use one without such weights",
             )
         ways.append(Way(True, reason, merged))
     return ways
@@ -71,22 +71,18 @@ def choose_ways(
 
 def _reason(mode: str, entry: Entry, found: Match, packed: Collection[str]) -> str | None:
     """Why an entry is live by itself, or None."""
-    if entry.has_window:
+    if entry.is_timed:
         if mode == "merged":
             raise BadMode(
-                f"{entry.name} is on {_window(entry)}, but merged weights stay the same throughout. "
-                "Choose mode auto or live, or remove its start and stop"
+                f"{entry.name} is on {entry.when}, but merged weights stay the same throughout. "
+                "Choose mode auto or live, or give it one strength for the whole sampling"
             )
-        return f" {_window(entry)}"
+        return f" {entry.when}"
     if mode == "live":
         return ""
     if mode == "auto" and not frozenset(packed).isdisjoint(found.keys):
         return ", as the model's weights are packed and cannot be merged"
     return None
-
-
-def _window(entry: Entry) -> str:
-    return f"from {entry.start:g} to {entry.stop:g} of the sampling"
 
 
 def _order_matters(first: Match, second: Match) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..blocks import ModelBlocks, ranges, within
 from ..cache import CacheUse
-from ..errors import NotALora, NothingMatches, OtherFamily
+from ..errors import BadMode, NotALora, NothingMatches, OtherFamily
 from ..key_maps import FileFamily, is_text_encoder
 from ..reading import Lora, whole_name
 from ..stack import Entry
@@ -153,13 +153,24 @@ class Verdict:
                 "connect a model of its family, or remove the LoRA"
             )
 
+        self._require_one_strength()
+
+    def _require_one_strength(self) -> None:
+        """Raises BadMode where a curve is meant for layers of the text encoder too."""
+        if self.entry.is_clip_on_curve and self.clip and self.clip.names:
+            raise BadMode(
+                f"{self.entry.name}: the strength {self.entry.curve} changes during the sampling, but "
+                f"{_count(self.clip.names, 'layer')} are in the text encoder, which works before it. Write "
+                f"unet={self.entry.curve}:te=1, with the strength you want for the text encoder"
+            )
+
     def describe(self) -> str:
         """The verdict as one line, and one more for each thing to know."""
         return self._text
 
     @cached_property
     def _text(self) -> str:
-        strengths = f"{self.entry.strength_model:g}"
+        strengths = str(self.entry.curve or f"{self.entry.strength_model:g}")
         if self.entry.strength_clip != self.entry.strength_model:
             strengths = f"model {strengths}, text encoder {self.entry.strength_clip:g}"
         lines = [f"{self.entry.name} at {strengths}: {self.facts}"]
@@ -243,8 +254,9 @@ class Verdict:
         if self.unlisted:
             count, example = _count(self.unlisted, "weight"), min(self.unlisted)
             yield f"skipped by ComfyUI's own loader, written by this pack: {count}, such as {example}"
-        if self.entry.has_window and self.clip and self.entry.strength_clip:
-            yield "the text encoder has no steps, so its part acts throughout"
+        if self.entry.is_timed and self.clip and self.entry.strength_clip:
+            strength = f"{self.entry.strength_clip:g}"
+            yield f"the text encoder has no steps, so its part acts throughout, at {strength}"
         if self.foreign_keys:
             yield (
                 f"{_count(self.foreign_keys, 'key')} of a format this pack has no formula for, "

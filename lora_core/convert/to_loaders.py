@@ -151,10 +151,8 @@ def _loader(entry: Entry, has_clip: bool, name_of: NameOf) -> NewNode:
     """The host's loader of an entry. Raises NotConvertible for what it cannot say."""
     if not entry.blocks.is_neutral:
         raise NotConvertible(f"{entry.name!r} has block weights, which the host's loaders do not support")
-    if entry.has_window:
-        raise NotConvertible(
-            f"{entry.name!r} is on for a part of the sampling, which the host's loaders do not support"
-        )
+    if entry.is_timed:
+        raise NotConvertible(f"{entry.name!r} is on {entry.when}, which the host's loaders do not support")
     for strength in (entry.strength_model, entry.strength_clip):
         if abs(strength) > _LARGEST:
             raise NotConvertible(

@@ -5,6 +5,8 @@
     <lora:ink:unet=0.8:te=0.3>          the same by name; te left out is 1, unet left out is te
     <lora:ink:0.8:lbw=OUTALL>           block weights; lbwe= those of elements inside blocks
     <lora:ink:0.8:start=0.2:stop=0.7>   between these fractions of the sampling
+    <lora:ink:0.8:steps=1-2>            in these steps of the sampler
+    <lora:ink:0@0,1@0.3,0.4@1>          a strength at each of these fractions, straight between them
     <lora:ink:0.8:hash=3f2a91c0de>      the file of this content
     # <lora:ink:0.8>                    switched off
     # anything else                     a comment
@@ -22,6 +24,7 @@ from .embeddings import prefix_embeddings
 from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
 from .rows import scan
 from .scanner import MOST_ERRORS, MOST_ROWS, Scan, Tag
+from .timing import with_times
 from .writing import write, write_entry
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "read_prompt",
     "scan",
     "scan_prompt",
+    "with_times",
     "write",
     "write_entry",
 ]

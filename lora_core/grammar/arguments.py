@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-from ..blocks import NEUTRAL, BlockWeights, read_block_weights, write_number
+from ..blocks import NEUTRAL, BlockWeights, read_block_weights
 from ..errors import BadBlockText
+from ..schedule import StrengthCurve
 from ..stack import Entry
-from .numbers import NUMBER, read_number
+from .numbers import read_number
 from .source import SourceText, TagPart
+from .timing import is_curve, read_curve, read_timing
 
 # Name → value; "first" and "second" are the strengths without a name.
 Arguments = dict[str, TagPart]
 
-_STEPS = re.compile(rf"({NUMBER})\s*-\s*({NUMBER})", re.ASCII)
 _HASH = re.compile(r"[0-9a-fA-F]{8,64}")
 _X_CELL = re.compile(r"(?<![^\s,=])X(?=[\s,+-]|$)", re.IGNORECASE)
-_FRACTION = "a fraction of the sampling from 0 to 1: step 10 of 20 is 0.5"
+
+
+class _Strengths(NamedTuple):
+    """The strengths of an entry, and the curve of the model's where it has one."""
+
+    strength_model: float
+    strength_clip: float
+    curve: StrengthCurve | None = None
+    is_clip_on_curve: bool = False
 
 
 def complete(source: SourceText, name: str, arguments: Arguments) -> Entry:
     """The entry of a name and its arguments. Raises BadStackText."""
-    model, clip = _strengths(source, arguments)
+    strengths = _strengths(source, arguments)
     if len(arguments) <= 2 and not arguments.keys() - _STRENGTHS:
-        return Entry(name, strength_model=model, strength_clip=clip)
-    start, stop = _window(source, arguments)
+        return Entry(name, **strengths._asdict())
+    timing = read_timing(source, *map(arguments.get, ("start", "stop", "step", "steps")))
     return Entry(
         name,
-        strength_model=model,
-        strength_clip=clip,
+        **strengths._asdict(),
+        **timing._asdict(),
         blocks=_block_weights(source, arguments),
-        start=start,
-        stop=stop,
         hash=_hash(source, arguments),
     )
 
@@ -39,44 +47,25 @@ def complete(source: SourceText, name: str, arguments: Arguments) -> Entry:
 _STRENGTHS = frozenset({"first", "second", "te", "unet"})
 
 
-def _strengths(source: SourceText, arguments: Arguments) -> tuple[float, float]:
+def _strengths(source: SourceText, arguments: Arguments) -> _Strengths:
     """Model and text encoder strength by A1111's rule: the text encoder's comes first and is 1 when left
     out, the model's follows it. A named one counts, whatever stands in its place.
     """
-    values = {name: read_number(source, arguments[name]) for name in arguments.keys() & _STRENGTHS}
-    clip = values.get("te", values.get("first", 1.0))
-    return values.get("unet", values.get("second", clip)), clip
-
-
-def _window(source: SourceText, arguments: Arguments) -> tuple[float, float]:
-    start, stop = arguments.get("start"), arguments.get("stop")
-    if steps := arguments.get("step"):
-        if start or stop:
-            raise source.error(steps.offset, "'step='", "either 'step=' or 'start=' and 'stop='")
-        start, stop = _both_ends(source, steps)
-    first = _fraction(source, start) if start else 0.0
-    last = _fraction(source, stop) if stop else 1.0
-    if stop and last < first:
-        raise source.error(
-            stop.offset, repr(stop.text), f"no less than where it starts, {write_number(first)}"
-        )
-    return first, last
-
-
-def _both_ends(source: SourceText, steps: TagPart) -> tuple[TagPart, TagPart]:
-    """The two numbers of `step=0.2-0.7`."""
-    ends = _STEPS.fullmatch(steps.text)
-    if ends is None:
-        raise source.error(steps.offset, repr(steps.text), "start and stop with '-' between, such as 0.2-0.7")
-    return TagPart(ends[1], steps.offset + ends.start(1)), TagPart(ends[2], steps.offset + ends.start(2))
-
-
-def _fraction(source: SourceText, part: TagPart) -> float:
-    """A place in the sampling. Step numbers mean nothing here: how many steps there are is the sampler's."""
-    value = read_number(source, part, _FRACTION)
-    if not 0 <= value <= 1:
-        raise source.error(part.offset, repr(part.text), _FRACTION)
-    return value
+    model, clip = (
+        next((arguments[name] for name in names if name in arguments), None)
+        for names in (("unet", "second"), ("te", "first"))
+    )
+    if clip is not None and is_curve(clip.text) and (model or "te" in arguments):
+        expected = "one number: the text encoder works before the sampling. Write unet=0@0,1@0.5:te=1"
+        raise source.error(clip.offset, repr(clip.text), expected)
+    if model is not None and is_curve(model.text):
+        curve = read_curve(source, model)
+        return _Strengths(curve.peak, read_number(source, clip) if clip else 1.0, curve)
+    if clip is not None and is_curve(clip.text):
+        curve = read_curve(source, clip)
+        return _Strengths(curve.peak, curve.peak, curve, is_clip_on_curve=True)
+    clip_strength = read_number(source, clip) if clip else 1.0
+    return _Strengths(read_number(source, model) if model else clip_strength, clip_strength)
 
 
 def _hash(source: SourceText, arguments: Arguments) -> str:

@@ -10,11 +10,15 @@ import re
 from dataclasses import dataclass
 
 from ..stack import Stack
+from .editing import read_editing
 from .scanner import MOST_ERRORS, Scan, Scanner
 from .source import LINE_END
 from .words import Words
 
-_TAG = re.compile(r"<[ \t]*(?:(?:lora|lyco)(?![\w-])|(?:hypernet|loractl)[ \t]*:)", re.IGNORECASE)
+_TAG = re.compile(
+    r"<[ \t]*(?:(?:lora|lyco)(?![\w-])|(?:hypernet|loractl)[ \t]*:)|\[[ \t:,]*<[ \t]*(?:lora|lyco)[ \t]*:",
+    re.IGNORECASE,
+)
 _GAP = re.compile(r"[ \t]*")
 
 
@@ -49,10 +53,27 @@ def scan_prompt(text: str, most_errors: int = MOST_ERRORS) -> PromptScan:
     words, position, end = Words(), 0, len(text.rstrip())
     while not scanner.is_full and (found := _TAG.search(text, position)):
         words.add(text[position : found.start()])
-        position = scanner.tag(found.start(), enabled=not scanner.source.is_off(found.start()))
+        position = _taken(scanner, found.start())
+        if position == found.start():  # a bracket that is a word like others
+            words.add("[")
+            position += 1
+            continue
         position = _close_gap(words, text, position, end)
     words.add(text[position:])
     return PromptScan(words.text(), scanner.result())
+
+
+def _taken(scanner: Scanner, start: int) -> int:
+    """Read the tag, or the brackets around tags, that begin at `start`; where they end, `start` for words."""
+    enabled = not scanner.source.is_off(start)
+    if scanner.source.text[start] == "<":
+        return scanner.tag(start, enabled)
+    editing = read_editing(scanner.source, start)
+    if editing is None:
+        return start
+    for place, change in editing.tags:
+        scanner.tag(place, enabled, change)
+    return editing.end
 
 
 def _close_gap(words: Words, text: str, position: int, text_end: int) -> int:

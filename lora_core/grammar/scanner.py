@@ -5,9 +5,10 @@ Reading does not stop at the first mistake, so that a node can report all bad ro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..errors import BadStackText
+from ..errors import BadRow, BadStackText
 from ..stack import Comment, Entry, Stack
 from .source import SourceText
 from .tags import read_tag, tag_end
@@ -58,8 +59,10 @@ class Scanner:
         """Whether nothing more is to be read."""
         return len(self._errors) >= self._most_errors or len(self.rows) > MOST_ROWS
 
-    def tag(self, start: int, enabled: bool = True) -> int:
-        """Read the tag that begins at `start`; the offset to go on from."""
+    def tag(
+        self, start: int, enabled: bool = True, change: Callable[[Entry], Entry] = lambda entry: entry
+    ) -> int:
+        """Read the tag that begins at `start` and keep its entry, changed; the offset to go on from."""
         try:
             end = tag_end(self.source, start)
         except BadStackText as error:
@@ -72,8 +75,11 @@ class Scanner:
         except BadStackText as error:
             self._errors.append(error)
             return end + 1
-        if not enabled:
-            entry = replace(entry, enabled=False)
+        try:
+            entry = change(entry if enabled else replace(entry, enabled=False))
+        except BadRow as error:
+            self.mistake(start, "a tag in brackets", str(error))
+            return end + 1
         self._add(start, entry)
         self._tags.append(Tag(entry, *self.source.place(start)))
         return end + 1

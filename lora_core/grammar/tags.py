@@ -11,11 +11,13 @@ from ..stack import Entry
 from .arguments import Arguments, complete
 from .numbers import is_number
 from .source import SourceText, TagPart
+from .timing import is_curve
 
-TAG_KINDS = ("lora", "lyco")  # "lyco" is how the LyCORIS extension of A1111 called the same tag
+# "lyco" is how the LyCORIS extension of A1111 called the same tag, "loractl" how prompt-control calls it.
+TAG_KINDS = ("lora", "lyco", "loractl")
 _MOST_PARTS = 40  # of a tag; what has more is wrong before the last of them
 # Every name an argument may have, and the one it is kept under: the extension knows `lbw` as `w` as well.
-_NAMES = {name: name for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "hash")}
+_NAMES = {name: name for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "steps", "x", "hash")}
 _KNOWN = f"one of {', '.join(f'{name!r}' for name in _NAMES)}, each followed by '='"
 _NAMES["w"] = "lbw"
 # What other programs write in tags and no entry can hold, with what to do.
@@ -87,10 +89,8 @@ def _place(source: SourceText, positional: list[TagPart], named: Arguments) -> N
     strengths: list[TagPart] = []
     weights: list[TagPart] = []  # block weights, then what belongs to them
     for part in positional:
-        if "@" in part.text:
-            expected = "one number: a strength changes over the steps by 'start=' and 'stop=' alone"
-            raise source.error(part.offset, repr(part.text), expected)
-        if not weights and (len(strengths) == 0 or is_number(part.text) or not part.text):
+        is_strength = is_number(part.text) or is_curve(part.text) or not part.text
+        if not weights and (len(strengths) == 0 or is_strength):
             if len(strengths) == 2:
                 raise source.error(part.offset, repr(part.text), "'>': a tag has at most two strengths")
             strengths.append(part)

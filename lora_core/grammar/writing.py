@@ -16,7 +16,7 @@ def write(stack: Stack) -> str:
     """The canonical text of a stack, one row a line; `parse(write(stack)) == stack`.
 
     The strength is written even where it is 1: other tools that read these tags require it. Then only what is
-    not as usual, in the order lbw, lbwe, start, stop, hash. Raises BadRow for what no tag can hold.
+    not as usual, in the order lbw, lbwe, steps, start, stop, hash. Raises BadRow for what no tag can hold.
     """
     return "\n".join(
         _write_comment(row) if isinstance(row, Comment) else write_entry(row) for row in stack.rows
@@ -35,6 +35,8 @@ def write_entry(entry: Entry) -> str:
             )
         if value:
             parts.append(f"{name}={value}")
+    if entry.steps is not None:
+        parts.append(f"steps={entry.steps}")
     if entry.start != 0:
         parts.append(f"start={write_number(entry.start)}")
     if entry.stop != 1:
@@ -45,6 +47,13 @@ def write_entry(entry: Entry) -> str:
 
 
 def _strengths(entry: Entry) -> list[str]:
+    if entry.curve is not None:
+        curve = str(entry.curve)
+        return (
+            [curve]
+            if entry.is_clip_on_curve
+            else [f"unet={curve}", f"te={write_number(entry.strength_clip)}"]
+        )
     if entry.strength_model == entry.strength_clip:
         return [write_number(entry.strength_model)]
     return [f"unet={write_number(entry.strength_model)}", f"te={write_number(entry.strength_clip)}"]

@@ -8,7 +8,7 @@ to do it.
 from .dispatch import Dispatcher, publish
 from .layer import LiveLayer
 from .plan import Plan
-from .strengths import Rows, Strengths, StrengthsAt, within_windows
+from .strengths import Rows, Strengths, StrengthsAt, timed
 from .surroundings import PlainTorch, Surroundings
 
 __all__ = [
@@ -21,5 +21,5 @@ __all__ = [
     "StrengthsAt",
     "Surroundings",
     "publish",
-    "within_windows",
+    "timed",
 ]

@@ -10,26 +10,26 @@ import torch
 from torch import Tensor
 
 from ..errors import NotSweepable
+from ..schedule import Moment
+from ..stack import Entry
 
 Rows = Literal["apart", "folded", "mixed"]
 """How the rows of a layer's input belong to the pictures of the batch: one each, several each and those of a
 picture side by side, or in no order to rely on, whatever their number.
 """
 
-StrengthsAt = Callable[[float], Tensor]
-"""Strengths at a fraction of the sampling, (entries,) or (entries, rows of the batch)."""
+StrengthsAt = Callable[[Moment], Tensor]
+"""Strengths at a moment of the sampling, (entries,) or (entries, rows of the batch)."""
 
 
-def within_windows(
-    strengths: Sequence[float], windows: Sequence[tuple[float, float]]
-) -> Tensor | StrengthsAt:
-    """Each strength from the start to the stop of its window, both ends on it, and 0 outside."""
-    values = torch.tensor(strengths, dtype=torch.float32)
-    if all(window == (0.0, 1.0) for window in windows):
-        return values
+def timed(strengths: Tensor, entries: Sequence[Entry]) -> Tensor | StrengthsAt:
+    """Strengths, (entries,) or (entries, rows), as the entries have them at each moment of the sampling."""
+    if not any(entry.is_timed for entry in entries):
+        return strengths
 
-    def at(fraction: float) -> Tensor:
-        return values * torch.tensor([float(start <= fraction <= stop) for start, stop in windows])
+    def at(moment: Moment) -> Tensor:
+        shares = torch.tensor([entry.share_at(moment) for entry in entries], dtype=strengths.dtype)
+        return strengths * (shares if strengths.ndim == 1 else shares.unsqueeze(1))
 
     return at
 

@@ -136,13 +136,18 @@ def plan_save(
 
 
 def _without_windows(rows: Sequence[SaveRow], allowed: bool) -> list[str]:
-    windows = [row.entry.name for row in rows if row.entry.has_window]
-    if windows and not allowed:
+    timed = [row.entry.name for row in rows if row.entry.is_timed]
+    if timed and not allowed:
         raise CannotSave(
-            f"{', '.join(windows)}: on for a part of the sampling only, and a LoRA file is on for all of it. "
-            "Take start and stop away, or save without them"
+            f"{', '.join(timed)}: the strength changes during the sampling; a LoRA file has one strength. "
+            "Take start, stop, steps and curves away, or save without them"
         )
-    return [f"{name} was on for a part of the sampling; the file is on for all of it" for name in windows]
+    return [
+        f"{row.entry.name} was on {row.entry.when}; the file is on for all of the sampling, at "
+        f"{row.entry.strength_model:g}"
+        for row in rows
+        if row.entry.is_timed
+    ]
 
 
 def _change(weight: SaveWeight) -> WeightChange:

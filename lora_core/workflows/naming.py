@@ -140,16 +140,7 @@ def _windowed(level: _Level, node: Node, said: Said) -> Said:
     start, stop, times = window_of(level.graph, level.nodes, node.id)
     if (start, stop, times) == (0.0, 1.0, 1.0):
         return said
-    entries = (
-        replace(
-            row,
-            strength_model=row.strength_model * times,
-            strength_clip=row.strength_clip * times,
-            start=start,
-            stop=stop,
-        )
-        for row in said.entries
-    )
+    entries = (replace(row.scaled(times), start=start, stop=stop) for row in said.entries)
     return replace(said, entries=tuple(entries))
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ...lora_core.errors import NotLive, NotSweepable
 from ...lora_core.live import Dispatcher, LiveLayer, Plan, Strengths, StrengthsAt, publish
+from ...lora_core.schedule import Moment
 from .live_modules import HostModules, can_be_live, rows_of
 from .protocols import Patcher
 
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 # In `transformer_options`: which rows of the whole batch are being sampled. All of them where it is missing.
 # Not a context variable: with several devices the host samples in threads of its own.
 _ROWS = "lora_rack_rows"
+
+_NEAR = 1e-5  # noise levels that single precision may tell apart, relative
 
 
 def with_rows(model_options: dict[str, Any], indices: Sequence[int]) -> dict[str, Any]:
@@ -48,10 +51,10 @@ def not_live(model: Patcher, plan: Plan) -> tuple[str, ...]:
 def live_model(model: Patcher, plan: Plan, strengths_at: Tensor | StrengthsAt) -> Patcher:
     """A clone of the patcher `model` that adds the plan's changes while it samples.
 
-    `strengths_at` is a tensor (entries,) or (entries, rows), or a function that gives one for the fraction of
-    the sampling, 0 to 1, as the host's timestep ranges count it. Entries are numbered as in `Plan.of`'s
-    matches; block weights are the plan's. With rows, the latent batch must have as many pictures, or as many
-    as `with_rows` names.
+    `strengths_at` is a tensor (entries,) or (entries, rows), or a function that gives one for a moment of the
+    sampling, whose fraction is 0 to 1 as the host's timestep ranges count it. Entries are numbered as in
+    `Plan.of`'s matches; block weights are the plan's. With rows, the latent batch must have as many pictures,
+    or as many as `with_rows` names.
 
     Raises NotLive, naming the keys, where `not_live` is not empty: merge those, or leave them out of the plan
     (`Plan.of(…, without=keys)`). While sampling, raises NotSweepable when a batch has another number of rows,
@@ -157,13 +160,13 @@ class _LiveStack:
         model = executor.class_obj
         if self.plan.modules and model not in self._placed:
             raise NotLive(sorted(self.plan.keys), "live LoRAs are not on the model that is sampled")
-        with publish(self.name, self._strengths(model, x, t, options.get(_ROWS))):
+        with publish(self.name, self._strengths(model, x, t, options)):
             return executor(x, t, concat, context, control, options, *args, **kwargs)
 
-    def _strengths(self, model: nn.Module, x: Tensor, t: Tensor, rows: tuple[int, ...] | None) -> Strengths:
-        values = self.strengths_at
+    def _strengths(self, model: nn.Module, x: Tensor, t: Tensor, options: Mapping[str, Any]) -> Strengths:
+        values, rows, sigmas = self.strengths_at, options.get(_ROWS), options.get("sample_sigmas")
         if not isinstance(values, Tensor):
-            values = values(fraction_of(model.model_sampling, float(t[0])))
+            values = values(moment_of(model.model_sampling, float(t[0]), sigmas))
         if values.ndim == 2 and rows == ():
             values = torch.zeros_like(values[:, :1])
         if values.ndim == 2 and values.shape[1] > 1:
@@ -181,6 +184,24 @@ class _LiveStack:
         if self._last is None or not torch.equal(self._last.values, made.values):
             self._last = made
         return self._last
+
+
+def moment_of(model_sampling: Any, sigma: float, sigmas: Tensor | None) -> Moment:
+    """The moment of a noise level, with `sigmas` the levels a sampler goes through, (steps + 1,)."""
+    step = None if sigmas is None else step_of(sigma, sigmas.tolist())
+    return Moment(fraction_of(model_sampling, sigma), step)
+
+
+def step_of(sigma: float, sigmas: Sequence[float]) -> int:
+    """In which step a noise level is, counted from 1, whatever the sampler asks between its own levels.
+
+    A step begins at its own level and ends before the next one. A sampling that runs backwards, from little
+    noise to much, counts likewise.
+    """
+    begins = sigmas[:-1] or sigmas
+    if begins[0] < sigmas[-1]:
+        return max(1, sum(level <= sigma * (1 + _NEAR) for level in begins))
+    return max(1, sum(level >= sigma * (1 - _NEAR) for level in begins))
 
 
 def fraction_of(model_sampling: Any, sigma: float) -> float:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import comfy.lora
 import comfy.utils
+import torch
 from comfy.weight_adapter import WeightAdapterBase
 from torch import Tensor
 
@@ -35,7 +36,7 @@ from ...lora_core.applying import (
 from ...lora_core.blocks import BlockWeights, Weight
 from ...lora_core.errors import BrokenFile
 from ...lora_core.key_maps import KeyMap, Target
-from ...lora_core.live import Plan, within_windows
+from ...lora_core.live import Plan, timed
 from ...lora_core.stack import Entry
 from .files import CACHE, Loaded, load
 from .fused_adapter import FusedAdapter
@@ -138,8 +139,8 @@ def _changed(model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict], ways:
         [use.weights(key_map) for use, _, _ in live],
         frozenset(key for _, _, way in live for key in way.merged_keys),
     )
-    windows = [(entry.start, entry.stop) for _, entry, _ in live]
-    return live_model(model, plan, within_windows([use.strength for use, _, _ in live], windows))
+    strengths = torch.tensor([use.strength for use, _, _ in live], dtype=torch.float32)
+    return live_model(model, plan, timed(strengths, [entry for _, entry, _ in live]))
 
 
 def with_metadata(model: Patcher, verdicts: Sequence[Verdict]) -> Patcher:

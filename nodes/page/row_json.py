@@ -7,17 +7,19 @@ from typing import Any
 
 from ...lora_core.blocks import read_block_weights, sketch
 from ...lora_core.errors import BadBlockText, BadRequest, BadRow, RackError
-from ...lora_core.grammar import MOST_ROWS, write
+from ...lora_core.grammar import MOST_ROWS, with_times, write
 from ...lora_core.stack import Comment, Entry, Stack
 from ...lora_core.untrusted import shown
 
 Json = dict[str, Any]
 
 _TEXTS = ("name", "blocks", "elements", "hash")
+_TIMES = ("curve", "steps")  # as tags write them
 _NUMBERS = ("strength_model", "strength_clip", "start", "stop")
 _DEFAULTS: Json = {
-    **{"blocks": "", "elements": "", "hash": ""},
+    **{"blocks": "", "elements": "", "hash": "", "curve": "", "steps": ""},
     **{"strength_model": 1.0, "strength_clip": 1.0, "start": 0.0, "stop": 1.0, "enabled": True},
+    "is_clip_on_curve": False,
 }
 
 
@@ -77,6 +79,9 @@ def _row_to_json(row: Entry | Comment) -> Json:
         "start": row.start,
         "stop": row.stop,
         "hash": row.hash,
+        "steps": str(row.steps or ""),
+        "curve": str(row.curve or ""),
+        "is_clip_on_curve": row.is_clip_on_curve,
         "bars": list(sketch(row.blocks)),
         "text": text,
     }
@@ -100,7 +105,8 @@ def _entry(row: Json) -> Entry:
     texts = _typed(row, _TEXTS, str)
     numbers = _typed(row, _NUMBERS, (int, float))
     weights = read_block_weights(texts.pop("blocks"), texts.pop("elements"))
-    return Entry(**texts, **numbers, **_typed(row, ("enabled",), bool), blocks=weights)
+    entry = Entry(**texts, **numbers, **_typed(row, ("enabled",), bool), blocks=weights)
+    return with_times(entry, **_typed(row, _TIMES, str), **_typed(row, ("is_clip_on_curve",), bool))
 
 
 def _typed(row: Json, fields: Sequence[str], kind: type | tuple[type, ...]) -> Json:

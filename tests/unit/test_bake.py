@@ -174,7 +174,7 @@ def test_dtype_and_a_scale_beside_a_weight_exclude_each_other(scaled: str, tmp_p
 
 def test_a_window_cannot_be_baked(tmp_path: Path) -> None:
     path = _lora(tmp_path / "lora.safetensors", "LoRA")
-    with pytest.raises(RackError, match="part of the sampling"):
+    with pytest.raises(RackError, match="of the sampling, a checkpoint"):
         plan_bake(_checkpoint(tmp_path), [Entry(path.name, stop=0.5)], [path])
 
 

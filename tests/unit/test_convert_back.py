@@ -130,7 +130,7 @@ def _wired_text() -> Workflow:
     ("graph", "reason"),
     [
         (racked("<lora:a:1:lbw=OUTALL>"), "'a' has block weights"),
-        (racked("<lora:a:1:stop=0.5>"), "part of the sampling"),
+        (racked("<lora:a:1:stop=0.5>"), "is on from 0 to 0.5 of the sampling"),
         (racked("<lora:a:101>"), "allow at most ±100"),
         (racked("<lora:nowhere:1>"), "nowhere"),
         (racked("<lora:a:much>"), "is not a stack"),

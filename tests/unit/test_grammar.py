@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,17 @@ from hypothesis import strategies as st
 from lora_core.blocks import BlockWeights, read_block_weights
 from lora_core.errors import BadStackText
 from lora_core.grammar import parse, scan, scan_prompt, write
+from lora_core.schedule import Steps, StrengthCurve
 from lora_core.stack import Comment, Entry, Stack
+
+
+def on_a_curve(
+    *points: tuple[float, float], clip: float | None = None, is_clip_on_curve: bool = False
+) -> Entry:
+    curve = StrengthCurve(points)
+    clip = curve.peak if clip is None else clip
+    return Entry("ink", curve.peak, clip, curve=curve, is_clip_on_curve=is_clip_on_curve)
+
 
 READINGS = [
     ("<lora:ink>", Entry("ink")),
@@ -38,6 +49,16 @@ READINGS = [
     ("<lora:ink:start=1>", Entry("ink", start=1)),
     ("<lora:ink:step=0.2-0.7>", Entry("ink", start=0.2, stop=0.7)),
     ("<lora:ink:step= 1e-1 - .5 >", Entry("ink", start=0.1, stop=0.5)),
+    ("<lora:ink:steps=1-2>", Entry("ink", steps=Steps(1, 2))),
+    ("<lora:ink:Steps = 3 >", Entry("ink", steps=Steps(3, 3))),
+    ("<lora:ink:steps=5->", Entry("ink", steps=Steps(5))),
+    ("<lora:ink:start=5>", Entry("ink", steps=Steps(5))),
+    ("<lora:ink:stop=10>", Entry("ink", steps=Steps(1, 10))),
+    ("<lora:ink:step=5-10>", Entry("ink", steps=Steps(5, 10))),
+    ("<lora:ink:0@0,1@0.3,0.4@1>", on_a_curve((0, 0), (0.3, 1), (1, 0.4), is_clip_on_curve=True)),
+    ("<lora:ink:unet=0@0.2,-2@0.6:te=0.5>", on_a_curve((0.2, 0), (0.6, -2), clip=0.5)),
+    ("<lora:ink:0.5:1@0 , .5@ 1>", on_a_curve((0, 1), (1, 0.5), clip=0.5)),
+    ("<lora:ink:unet=1@0.5,0@0.5>", on_a_curve((0.5, 1), (0.5, 0), clip=1)),
     ("<lora:ink:hash=3F2A91C0DE>", Entry("ink", hash="3f2a91c0de")),
     ("# <lora:ink:0.8>", Entry("ink", 0.8, 0.8, enabled=False)),
     ("#<lora:ink:0.8>", Entry("ink", 0.8, 0.8, enabled=False)),
@@ -128,9 +149,14 @@ ERRORS = [
     ("<lora ink:0.8>", 1, 2, "'lora ink'", "'lora' and a colon"),
     ("<>", 1, 2, "nothing", "'lora'"),
     ("<lora:ink:0.8:>", 1, 15, "nothing", "a number"),
-    ("<lora:ink:start=5>", 1, 17, "'5'", "step 10 of 20 is 0.5"),
-    ("<lora:ink:step=5-10>", 1, 16, "'5'", "step 10 of 20 is 0.5"),
-    ("<lora:ink:step=0.1-10>", 1, 20, "'10'", "step 10 of 20 is 0.5"),
+    ("<lora:ink:start=5.5>", 1, 17, "'5.5'", "step 10 of 20 is 0.5"),
+    ("<lora:ink:step=0.1-10>", 1, 16, "'0.1'", "the number of a step"),
+    ("<lora:ink:step=10-5>", 1, 19, "'5'", "no less than where it starts, 10"),
+    ("<lora:ink:steps=0-2>", 1, 17, "'0-2'", "counted from 1"),
+    ("<lora:ink:steps=4-2>", 1, 17, "'4-2'", "the later one last"),
+    ("<lora:ink:steps=a>", 1, 17, "'a'", "such as 1-2"),
+    ("<lora:ink:steps=>", 1, 17, "nothing", "such as 1-2"),
+    ("<lora:ink:start=5:steps=1>", 1, 25, "'steps='", "once"),
     ("<lora:ink:step=10>", 1, 16, "'10'", "0.2-0.7"),
     ("<lora:ink:start=-0.1>", 1, 17, "'-0.1'", "from 0 to 1"),
     ("<lora:ink:start=0.7:stop=0.2>", 1, 26, "'0.2'", "no less than where it starts, 0.7"),
@@ -144,7 +170,14 @@ ERRORS = [
     ("<lora:ink:0.8:OUTALL:lbw=OUTALL>", 1, 15, "'lbw' a second time", "once"),
     ("<lora:ink:0.8:0.3:OUTALL>", 1, 19, "'OUTALL'", "'lbw=' or 'lbwe='"),
     ("<lora:ink:0.8:lbw=OUTALL:x=0.7>", 1, 28, "'0.7'", "an X in 'lbw='"),
-    ("<lora:ink:0@0,1@0.5>", 1, 11, "'0@0,1@0.5'", "'start=' and 'stop='"),
+    ("<lora:ink:0@0,1@1.5>", 1, 17, "'1.5'", "from 0 to 1"),
+    ("<lora:ink:0@0,x@1>", 1, 15, "'x'", "a number"),
+    ("<lora:ink:0@0,1>", 1, 15, "'1'", "such as 0.8@0.5"),
+    ("<lora:ink:0@0,>", 1, 15, "''", "such as 0.8@0.5"),
+    ("<lora:ink:0@0.5, 1@0.2>", 1, 20, "'0.2'", "later than 0.5"),
+    ("<lora:ink:0@0.5,1@.5,2@.5>", 1, 24, "'.5'", "two at most"),
+    ("<lora:ink:te=0@0,1@1>", 1, 14, "'0@0,1@1'", "unet=0@0,1@0.5:te=1"),
+    ("<lora:ink:0@0,1@1:0.5>", 1, 11, "'0@0,1@1'", "unet=0@0,1@0.5:te=1"),
     ("<lora:ink:1:1:dyn=4>", 1, 15, "'dyn'", "no 'dyn='"),
     ("<lora:ink:hr=1>", 1, 11, "'hr'", "second pass"),
     ("<lora:ink:1:mid=0>", 1, 13, "'mid'", "'lbw='"),
@@ -202,6 +235,14 @@ BLOCKS = st.builds(
     st.sampled_from(["", "OUTALL", VECTOR, FILLED, "IN04-08=0.5 OUT*=0", "BASE=1 MID=-0.25"]),
     st.sampled_from(["", ELEMENTS, "*/attn1=0.5"]),
 )
+STEPS = st.builds(
+    lambda first, more: Steps(first, None if more is None else first + more),
+    st.integers(1, 10**6),
+    st.none() | st.integers(0, 1000),
+)
+CURVES = st.lists(
+    st.tuples(st.floats(0, 1), STRENGTHS), min_size=1, max_size=9, unique_by=lambda point: point[0]
+).map(lambda points: StrengthCurve(tuple(sorted(points))))
 WINDOWS = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted)
 HASHES = st.just("") | st.text("0123456789abcdef", min_size=8, max_size=64)
 
@@ -210,7 +251,16 @@ HASHES = st.just("") | st.text("0123456789abcdef", min_size=8, max_size=64)
 def entries(draw: st.DrawFn) -> Entry:
     start, stop = draw(WINDOWS)
     name, model, clip = draw(NAMES.filter(bool)), draw(STRENGTHS), draw(STRENGTHS)
-    return Entry(name, model, clip, draw(st.booleans()), draw(BLOCKS), start, stop, draw(HASHES))
+    entry = Entry(name, model, clip, draw(st.booleans()), draw(BLOCKS), start, stop, draw(HASHES))
+    entry = replace(entry, steps=draw(st.none() | STEPS))
+    curve = draw(st.none() | CURVES)
+    if curve is None:
+        return entry
+    together = draw(st.booleans())
+    clip = curve.peak if together else clip
+    return replace(
+        entry, strength_model=curve.peak, strength_clip=clip, curve=curve, is_clip_on_curve=together
+    )
 
 
 COMMENTS = (
@@ -231,7 +281,8 @@ def test_every_stack_survives_writing_and_reading(stack: Stack) -> None:
 
 PIECES = [*"<>:#=,.-+@ \t\n\r0123456789xX", "<lora:", "<lyco:ink:", "lora", "ink", "IN04", "OUTALL", "nan"]
 PIECES += [
-    f"{name}=" for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "x", "w", "hash", "dyn")
+    f"{name}="
+    for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "steps", "x", "w", "hash", "dyn")
 ]
 PIECES += [f"<lora:ink:0.8:lbw={VECTOR}>", "1e999", "\u2028", "é", "\0", "abcdef0123"]
 BLOCK_PIECES = [

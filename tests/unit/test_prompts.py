@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from lora_core.errors import BadStackText
 from lora_core.grammar import read_prompt, scan_prompt
 from lora_core.grammar.embeddings import prefix_embeddings
+from lora_core.schedule import Steps, StrengthCurve
 from lora_core.stack import Entry
 
 TIDIED = [
@@ -92,7 +96,9 @@ def test_entries_come_in_the_order_of_the_text() -> None:
         ("a lake <lora>", 1, 13, "nothing", "the name"),
         ("a lake <lora", 1, 13, "the end of the line", "'>'"),
         ("a lake <hypernet:ink:1>", 1, 9, "'hypernet'", "'lora'"),
-        ("a lake <loractl:ink:1@0>", 1, 9, "'loractl'", "'lora'"),
+        ("a lake <loractl:ink:1@0:hr=1>", 1, 25, "'hr'", "second pass"),
+        ("a [<lora:a:1:stop=0.2>::0.5]", 1, 4, "a tag in brackets", "either the brackets or the tag"),
+        ("a [<lora:a:x>::0.5]", 1, 12, "'x'", "a number"),
     ],
 )
 def test_a_malformed_tag_is_never_text(text: str, line: int, column: int, found: str, expected: str) -> None:
@@ -101,6 +107,54 @@ def test_a_malformed_tag_is_never_text(text: str, line: int, column: int, found:
     error = caught.value
     assert (error.line, error.column, error.found) == (line, column, found)
     assert expected in error.expected
+
+
+EDITINGS = [
+    ("[<lora:a:1>:0.3]", [Entry("a", start=0.3)]),
+    ("[<lora:a:1>::0.5]", [Entry("a", stop=0.5)]),
+    ("[ <lora:a:1> : <lora:b:1> : 0.5 ]", [Entry("a", stop=0.499999), Entry("b", start=0.5)]),
+    ("[:<lora:b:1>:0.5]", [Entry("b", start=0.5)]),
+    (
+        "[<lora:a:1>, <lora:b:2>:<lora:c:1>:10]",
+        [Entry("a", steps=Steps(1, 10)), Entry("b", 2, 2, steps=Steps(1, 10)), Entry("c", steps=Steps(11))],
+    ),
+    ("<loractl:a:1@0,0@0.5>", [Entry("a", curve=StrengthCurve(((0, 1), (0.5, 0))), is_clip_on_curve=True)]),
+]
+
+
+@pytest.mark.parametrize(("text", "entries"), EDITINGS)
+@pytest.mark.parametrize("around", ["{}", "a lake, {}, night", "a lake {} night", "(a lake:1.2) {}\n[b] {}"])
+def test_tags_in_brackets_say_when(text: str, entries: list[Entry], around: str) -> None:
+    prompt = read_prompt(around.replace("{}", text))
+    assert list(prompt.stack.entries) == entries * around.count("{}")
+    assert prompt.text == read_prompt(around.replace("{}", "<lora:x:1>")).text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a cat:a dog:0.5]",
+        "[{}]",
+        "[a cat {}:0.5]",
+        "[{}:{}]",
+        "[{}:{}:{}:0.5]",
+        "[{}:often]",
+        "[{}:0.5",
+        "[{}:-1]",
+        "[{}::1.5]",
+        "[[{}]:0.5]",
+    ],
+)
+def test_other_brackets_are_words_around_their_tags(text: str) -> None:
+    prompt = read_prompt(text.replace("{}", "<lora:ink:0.8>"))
+    assert prompt.stack.rows == (Entry("ink", 0.8, 0.8),) * text.count("{}")
+    assert re.sub(" ", "", prompt.text) == re.sub(" ", "", text.replace("{}", ""))
+
+
+def test_many_open_brackets_are_read_in_time_that_grows_with_them() -> None:
+    started = time.process_time()
+    scan_prompt("[<lora:a:1>" * 5000 + "[<lora:a:1> " * 5000 + "[" * 50_000)
+    assert time.process_time() - started < 2
 
 
 def test_all_mistakes_of_a_prompt_are_found() -> None:

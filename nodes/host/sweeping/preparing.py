@@ -16,7 +16,7 @@ from torch import Tensor
 from ....lora_core.applying import Verdict, require_blocks, weights_in
 from ....lora_core.axes import Axis, Sweep
 from ....lora_core.errors import SweepMismatch
-from ....lora_core.live import Plan
+from ....lora_core.live import Plan, StrengthsAt, timed
 from ..key_maps import clip_map, model_map
 from ..live import live_model, not_live, with_rows
 from ..patching import apply_stack, judge, with_metadata
@@ -100,19 +100,11 @@ def _swept_model(model: Patcher, sweep: Sweep, verdicts: Sequence[Verdict]) -> t
     return live, SweepSampling(sweep, _live_strengths, merged)
 
 
-def _strengths_at(sweep: Sweep) -> Any:
-    """Model strengths (axes, rows), or a function of the fraction of the sampling where there are windows."""
+def _strengths_at(sweep: Sweep) -> Tensor | StrengthsAt:
+    """Model strengths (axes, rows), or a function of the moment where one changes during the sampling."""
     rows = [sweep.swept(row) for row in range(len(sweep.rows))]
     strengths = torch.tensor([[entry.strength_model for entry in row] for row in rows]).T.contiguous()
-    entries = [axis.entry for axis in sweep.axes]
-    if not any(entry.has_window for entry in entries):
-        return strengths
-
-    def at(fraction: float) -> Tensor:
-        is_on = [[float(entry.is_on(fraction))] for entry in entries]
-        return strengths * torch.tensor(is_on)
-
-    return at
+    return timed(strengths, [axis.entry for axis in sweep.axes])
 
 
 @contextmanager
