@@ -4,7 +4,7 @@ import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { mountEqualiser } from "./equaliser/mount.js";
 import { speak } from "./language.js";
-import { MovingIn } from "./moving_in/moving_in.js";
+import { later, wear } from "./later.js";
 import { TEXTS as MOVING } from "./moving_in/texts.js";
 import { labelNode, translateDefinition } from "./node_texts.js";
 import { faceOf } from "./parts/face.js";
@@ -13,6 +13,7 @@ import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
 import { mountScrubber } from "./scrubber/mount.js";
 import { Server } from "./server.js";
+import { TEXTS } from "./texts.js";
 
 /** @typedef {import("../../scripts/app.js").LGraphNode} LGraphNode @typedef {import("../../scripts/app.js").Widget} Widget */
 /** @typedef {import("./parts/node.js").Keeper} Keeper */
@@ -25,7 +26,6 @@ const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
 const RACK_WIDGET = "lora_rack";
 const MIN_WIDTH_PX = 420;
-const STYLE_SHEETS = ["./style.css", "./equaliser/style.css", "./scrubber/style.css"];
 const OURS = "LoraRack";
 const TURNABLE = ["LoraRackApply", "LoraRackLoad", "LoraRackStack", "LoraRackAdd"]; // into the host's loaders
 
@@ -38,11 +38,8 @@ const server = new Server((path, options) => api.fetchApi(path, options), (path)
 
 const host = { keepTextIn, hide, textChanged, setValue, takePlace, rememberForUndo };
 
-const movingIn = new MovingIn(server, {
-  look: openGraph,
-  load: loadAsOneStep,
-  say: (severity, summary, detail) => app.extensionManager?.toast.add({ severity, summary, detail, life: 6000 }),
-});
+/** @type {import("./moving_in/moving_in.mjs").MovingIn | null} */
+let movingIn = null;
 
 api.addEventListener("reconnected", () => {
   for (const keeper of allKeepers()) keeper.retry();
@@ -51,21 +48,18 @@ api.addEventListener("reconnected", () => {
 app.registerExtension({
   name: "LoraRack",
   commands: [
-    { id: "LoraRack.TurnIntoRack", label: () => MOVING.toRack, function: () => movingIn.turnInto("rack") },
-    { id: "LoraRack.TurnIntoLoaders", label: () => MOVING.toLoaders, function: () => movingIn.turnInto("loaders") },
+    { id: "LoraRack.TurnIntoRack", label: () => MOVING.toRack, function: () => turnInto("rack") },
+    { id: "LoraRack.TurnIntoLoaders", label: () => MOVING.toLoaders, function: () => turnInto("loaders") },
   ],
   menuCommands: [{ path: ["Edit"], commands: ["LoraRack.TurnIntoRack", "LoraRack.TurnIntoLoaders"] }],
   getCanvasMenuItems: () => [
     null,
-    { content: MOVING.toRack, callback: () => void movingIn.turnInto("rack") },
-    { content: MOVING.toLoaders, callback: () => void movingIn.turnInto("loaders") },
+    { content: MOVING.toRack, callback: () => void turnInto("rack") },
+    { content: MOVING.toLoaders, callback: () => void turnInto("loaders") },
   ],
   getNodeMenuItems: movingItems,
   async init() {
-    for (const sheet of STYLE_SHEETS) {
-      const { href } = new URL(sheet, import.meta.url);
-      document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
-    }
+    void wear("./style.css");
     const texts = await api.fetchApi("/i18n");
     if (texts.ok) speak(await texts.json(), () => String(app.extensionManager?.setting.get("Comfy.Locale") ?? "en"));
   },
@@ -158,7 +152,28 @@ function movingItems(node) {
   if (target === "rack" ? !/lora/i.test(type) : !TURNABLE.includes(type)) return [];
   const nodes = selected().includes(String(node.id)) ? selected() : [String(node.id)];
   const content = target === "rack" ? MOVING.toRack : MOVING.toLoaders;
-  return [{ content, callback: () => void movingIn.turnInto(target, nodes) }];
+  return [{ content, callback: () => void turnInto(target, nodes) }];
+}
+
+/**
+ * Turn nodes into racks or into the host's loaders.
+ *
+ * @param {import("./moving_in/moving_in.mjs").Target} target
+ * @param {string[]} [nodes] in place of those selected
+ */
+async function turnInto(target, nodes) {
+  try {
+    const { MovingIn } = await later.movingIn();
+    movingIn ??= new MovingIn(server, { look: openGraph, load: loadAsOneStep, say });
+  } catch {
+    return say("error", MOVING.failed, TEXTS.notLoaded);
+  }
+  return movingIn.turnInto(target, nodes);
+}
+
+/** @type {import("./moving_in/moving_in.mjs").Hooks["say"]} */
+function say(severity, summary, detail) {
+  app.extensionManager?.toast.add({ severity, summary, detail, life: 6000 });
 }
 
 /** The nodes of the workflow, those in subgraphs included. */

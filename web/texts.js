@@ -12,6 +12,7 @@ export const TEXTS = localised("rack", {
   stackText: "The stack as text, one LoRA a line",
   serverSilent: "The server does not answer.",
   tryAgain: "Try again",
+  notLoaded: "This part of the page did not load. Try again, or reload the page.",
   goThere: "Show the place",
   nothingInPaste: "The pasted text has no LoRA tags.",
   nothingInFile: "This file names no LoRA.",

@@ -25,6 +25,7 @@ from .. import host
 from . import equaliser, row_json
 from .catalog import Card, Catalog
 from .convert_routes import converted
+from .late_modules import send_as_script
 from .previews import thumbnail
 
 Json = dict[str, Any]
@@ -57,6 +58,7 @@ def register() -> None:
     ):
         server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
     server.add_on_prompt_handler(host.on_prompt)
+    server.app.on_response_prepare.append(send_as_script)
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from tools.dev.host_client import HostClient
 from tools.dev.host_server import HostServer
-from tools.dev.layout import this_checkout
+from tools.dev.layout import PACK, this_checkout
 
 DEMO = "add_detail.safetensors"
 
@@ -45,6 +45,20 @@ def test_an_installed_pack_says_its_version(client: HostClient, server: HostServ
     assert stated is not None
     assert _get(client, "about") == {"name": "LoRA Rack", "version": stated[1]}
     assert f"LoRA Rack {stated[1]}\n" in server.log_text()
+
+
+def test_what_the_page_loads_later_is_a_script_that_no_cache_keeps_unasked(client: HostClient) -> None:
+    url = f"http://{client.address}/extensions/{PACK}/picker/picker.mjs"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert answer.headers.get_content_type() == "text/javascript"
+        assert answer.headers["Cache-Control"] == "no-cache"
+        tag = answer.headers["ETag"]
+    again = urllib.request.Request(url, headers={"If-None-Match": tag})
+    with pytest.raises(urllib.error.HTTPError) as unchanged:
+        urllib.request.urlopen(again, timeout=30)
+    assert unchanged.value.code == 304
+    assert unchanged.value.headers["Cache-Control"] == "no-cache"
+    assert not [path for path in client.get("/extensions") if path.endswith(".mjs")]
 
 
 def test_the_list_comes_in_pages_in_the_hosts_order(client: HostClient) -> None:

@@ -87,6 +87,7 @@ class Workbench:
     errors: list[str] = field(default_factory=list)
     is_spent: bool = False  # a test left it in a state no other should begin with
     theme: str = "dark"
+    loaded_at_start: tuple[str, ...] = ()  # of web/, before any node of ours was in the page
 
     @classmethod
     def new(cls, browser: Browser, client: HostClient, pictures: Path) -> Workbench:
@@ -106,12 +107,16 @@ class Workbench:
         }
         for name, value in settings.items():
             self.client.post(f"/settings/{name}", value)
+        fetched: list[str] = []
+        self.page.on("request", lambda request: fetched.append(request.url.partition("?")[0]))
         self.page.on("console", self._console)
         self.page.on("pageerror", self._page_error)
         self.page.goto(url)
         for ready in _READY:
             self.page.wait_for_function(ready, timeout=4 * PATIENCE_S * 1000)
         self.clear()
+        ours = f"/extensions/{PACK}/"
+        self.loaded_at_start = tuple(url.partition(ours)[2] for url in fetched if ours in url)
 
     def wear(self, theme: str) -> None:
         """Change the page's colours as its settings do."""

@@ -36,7 +36,7 @@ def leaves(texts: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 def page_texts() -> dict[str, dict[str, str]]:
     """The English texts in the page's modules."""
     found: dict[str, dict[str, str]] = {}
-    for module in sorted((ROOT / "web").rglob("texts.js")):
+    for module in sorted((ROOT / "web").rglob("texts.*js")):
         text = module.read_text(encoding="utf-8")
         for match in _TEXTS.finditer(text):
             lines = [_LINE.fullmatch(line) for line in match[2].splitlines()]

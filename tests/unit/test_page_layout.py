@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 WEB = Path(__file__).resolve().parents[2] / "web"
-MODULES = sorted(WEB.rglob("*.js"))
+AT_START = sorted(WEB.rglob("*.js"))
+MODULES = sorted([*AT_START, *WEB.rglob("*.mjs")])
 DOOR = WEB / "extension.js"
 
 MAX_FILE_LINES = 350
+MAX_START_BYTES = 150_000
 _IMPORT = re.compile(r"^(?:import|export)\b[^;]*?\bfrom\s+\"([^\"]+)\"", re.MULTILINE)
 _DOES_NOTHING = re.compile(r"(?:import|export|const|let|class|function|async function|/\*|//|\*|[\]})]|$)")
 _MARKUP = re.compile(r"\b(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval|new Function)\b")
@@ -40,7 +42,7 @@ def test_nothing_imports_in_a_circle_or_through_the_door() -> None:
     assert remaining == {}
 
 
-@pytest.mark.parametrize("path", sorted((WEB / "parts").glob("*.js")), ids=_name)
+@pytest.mark.parametrize("path", sorted((WEB / "parts").glob("*.*js")), ids=_name)
 def test_generic_parts_know_no_widget(path: Path) -> None:
     assert {found.parent for found in _imported(path)} <= {WEB / "parts"}
 
@@ -59,6 +61,17 @@ def test_texts_never_become_markup_and_files_fit_the_eye(path: Path) -> None:
     assert _MARKUP.findall(text) == []
     assert len(text.splitlines()) <= MAX_FILE_LINES
     assert max(map(len, text.splitlines())) <= 130
+
+
+def test_what_the_page_loads_before_a_widget_is_needed_stays_small() -> None:
+    """The host imports every .js, and the door links one sheet. A browser test counts what is fetched."""
+    fetched = [*AT_START, WEB / "style.css"]
+    assert sum(path.stat().st_size for path in fetched) < MAX_START_BYTES
+
+
+@pytest.mark.parametrize("path", AT_START, ids=_name)
+def test_what_comes_later_is_not_imported_at_the_start(path: Path) -> None:
+    assert {found.suffix for found in _imported(path)} <= {".js"}
 
 
 def test_every_text_of_the_rack_is_used() -> None:

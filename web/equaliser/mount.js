@@ -1,8 +1,8 @@
 // An equaliser in a node: over its text of block weights, for the LoRA it names.
 
+import { later, lateView } from "../later.js";
 import { addView, isWired, lookAgain } from "../parts/node.js";
 import { Equaliser } from "./equaliser.js";
-import { EqualiserView } from "./equaliser_view.js";
 
 /**
  * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
@@ -35,12 +35,14 @@ export function mountEqualiser(node, server, host) {
     textsChanged: () => host.textChanged(node, text, equaliser.text),
     gestureEnded: host.rememberForUndo,
   });
-  const view = new EqualiserView(equaliser);
   host.keepTextIn(equaliser, text);
   host.hide(text);
-  addView(node, WIDGET, view.element, () => MIN_HEIGHT_PX);
-  view.element.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
-  view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, view.element));
+  const shown = lateView("lora-rack-eq", later.equaliser, (root, { EqualiserView }) => {
+    const view = new EqualiserView(equaliser, root);
+    view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, root));
+  });
+  addView(node, WIDGET, shown, () => MIN_HEIGHT_PX);
+  shown.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
   follow(node, equaliser, lora);
   node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
 }

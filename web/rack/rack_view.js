@@ -1,12 +1,10 @@
 // A rack on the screen: its bar, its rows, its text. Draws what the editor holds and hands on what a person does.
 
-import { openEqualiser } from "../equaliser/panel.js";
 import { TEXTS as BLOCK_TEXTS } from "../equaliser/texts.js";
+import { later } from "../later.js";
 import { button, captureWheel, element, setAttribute, setText } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
 import { stemOf } from "../parts/thumbnail.js";
-import { openInspector } from "../picker/inspector.js";
-import { openPicker } from "../picker/picker.js";
 import { countText, movedText, TEXTS, untaggableText } from "../texts.js";
 import { dragRow } from "./drag.js";
 import { CommentView, EntryView, withoutExtension } from "./row_view.js";
@@ -30,7 +28,7 @@ export class RackView {
     this.editor = editor;
     /** @type {Map<number, RowView>} */
     this.views = new Map();
-    this.add = button(TEXTS.add, () => this.#openPicker(), { icon: "plus", text: TEXTS.add, class: "lora-rack-add" });
+    this.add = button(TEXTS.add, () => void this.#openPicker(), { icon: "plus", text: TEXTS.add, class: "lora-rack-add" });
     this.add.setAttribute("aria-haspopup", "dialog");
     this.count = element("span", { class: "lora-rack-faint lora-rack-count" });
     this.all = button(TEXTS.allOff, () => this.#toggleAll(), { text: TEXTS.allOff, class: "lora-rack-quiet" });
@@ -50,6 +48,7 @@ export class RackView {
     this.onDrawn = () => {};
     editor.draw = () => this.draw();
     this.draw();
+    void later.picker().catch(() => {}); // so that it opens at once; if it does not come now, a press asks again
   }
 
   /** How high the rack would like to be, in pixels; beyond a height it scrolls instead. */
@@ -154,7 +153,7 @@ export class RackView {
     return {
       gripped: (event) => dragRow(event, this.list, (place) => this.#move(row.id, place)),
       menuAsked: (place) => this.#openMenu(row.id, place),
-      blocksAsked: (place) => this.#openEqualiser(row.id, place),
+      blocksAsked: (place) => void this.#openEqualiser(row.id, place),
       keyPressed: (event) => this.#keyPressed(event, row.id),
       wordCopied: (word) => void this.#copy(word),
     };
@@ -205,12 +204,12 @@ export class RackView {
     /** @type {import("../parts/menu.js").MenuItem[]} */
     const forFiles = [
       { label: editor.rows.solo?.id === id ? TEXTS.unsolo : TEXTS.solo, act: () => editor.edit((rows) => rows.toggleSolo(id)) },
-      { label: TEXTS.inspect, act: () => card && void openInspector(place, editor.server, card), isOff: !card },
+      { label: TEXTS.inspect, act: () => card && void this.#inspect(place, card), isOff: !card },
       {
         label: TEXTS.sourcePage, isOff: !card?.source,
         act: () => window.open(card?.source, "_blank", "noopener,noreferrer"),
       },
-      { label: BLOCK_TEXTS.open, act: () => this.#openEqualiser(id, place), isOff: !card },
+      { label: BLOCK_TEXTS.open, act: () => void this.#openEqualiser(id, place), isOff: !card },
       "line",
     ];
     openMenu(place, row.name || TEXTS.commentRow, [
@@ -225,23 +224,41 @@ export class RackView {
   }
 
   /** @param {number} id @param {DOMRect | {x: number, y: number}} place */
-  #openEqualiser(id, place) {
+  async #openEqualiser(id, place) {
     const { editor } = this;
+    const panel = await this.#loaded(later.equaliserPanel);
     const row = editor.rows.find(id);
     const card = row && editor.fileOf(row)?.card;
-    if (!card) return;
+    if (!panel || !card) return;
     const { blocks, elements } = row;
-    editor.panel = openEqualiser(place, editor.server, { name: card.name, title: stemOf(card.name), blocks, elements }, {
+    editor.panel = panel.openEqualiser(place, editor.server, { name: card.name, title: stemOf(card.name), blocks, elements }, {
       textsChanged: (...texts) => editor.edit((rows) => rows.change(id, { blocks: texts[0], elements: texts[1] }), true),
       gestureEnded: () => editor.endGesture(),
     });
   }
 
-  #openPicker() {
-    openPicker(this.add.getBoundingClientRect(), this.editor.server, {
+  async #openPicker() {
+    const picker = await this.#loaded(later.picker);
+    picker?.openPicker(this.add.getBoundingClientRect(), this.editor.server, {
       isHere: (card) => this.editor.rows.entries.some((row) => this.editor.fileOf(row)?.card?.name === card.name),
       chosen: (card) => this.#addFile(card),
     });
+  }
+
+  /** @param {DOMRect | {x: number, y: number}} place @param {import("../server.js").Card} card */
+  async #inspect(place, card) {
+    const inspector = await this.#loaded(later.inspector);
+    return inspector?.openInspector(place, this.editor.server, card);
+  }
+
+  /** What does not come, the rack says. @template T @param {() => Promise<T>} load @returns {Promise<T | null>} */
+  async #loaded(load) {
+    try {
+      return await load();
+    } catch {
+      this.editor.refuse(TEXTS.notLoaded);
+      return null;
+    }
   }
 
   /** @param {import("../server.js").Card} card */

@@ -1,8 +1,8 @@
 // A scrubber in a node: it takes what the node sends when it has run, and keeps it in the workflow.
 
+import { later, lateView } from "../later.js";
 import { addView } from "../parts/node.js";
-import { readResult } from "./frames.js";
-import { ScrubberView } from "./scrubber_view.js";
+import { readResult } from "./result.js";
 
 /**
  * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
@@ -23,18 +23,25 @@ const MIN_HEIGHT_PX = 420;
  */
 export function mountScrubber(node, apiUrl, host) {
   const pick = node.widgets?.find((widget) => widget.name === "pick");
-  const view = new ScrubberView({
-    urlOf: ({ filename, subfolder, type }) => apiUrl(`/view?${new URLSearchParams({ filename, subfolder, type })}`),
+  /** @type {import("./scrubber_view.mjs").ScrubberView | null} */
+  let view = null;
+  const hooks = {
+    urlOf: (/** @type {import("./result.js").FileReference} */ { filename, subfolder, type }) =>
+      apiUrl(`/view?${new URLSearchParams({ filename, subfolder, type })}`),
     pick: () => (pick ? Number(pick.value) : null),
-    used: (strength) => {
+    used: (/** @type {number} */ strength) => {
       if (!pick) return;
       host.setValue(node, pick, strength);
       host.rememberForUndo();
     },
+  };
+  const shown = lateView("lora-rack-scrub", later.scrubber, (root, { ScrubberView }) => {
+    view = new ScrubberView(hooks, root);
+    view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, root));
+    view.show(readResult(node.properties[KEPT]));
   });
-  addView(node, WIDGET, view.element, () => MIN_HEIGHT_PX);
-  view.element.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
-  view.onDrawn = () => requestAnimationFrame(() => host.takePlace(node, view.element));
+  addView(node, WIDGET, shown, () => MIN_HEIGHT_PX);
+  shown.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
   const { onExecuted, onConfigure } = node;
   node.onExecuted = function (output, ...more) {
     onExecuted?.call(this, output, ...more);
@@ -42,17 +49,17 @@ export function mountScrubber(node, apiUrl, host) {
     const result = readResult({ frames: output?.[KEPT], axes: output?.[AXES], sheet: output?.[SHEET]?.[0] });
     if (!result) return;
     node.properties[KEPT] = result;
-    view.show(result);
+    view?.show(result);
   };
   node.onConfigure = function (...details) {
     onConfigure?.apply(this, details);
-    view.show(readResult(node.properties[KEPT]));
+    view?.show(readResult(node.properties[KEPT]));
   };
   if (pick) {
     const { callback } = pick;
     pick.callback = function (...details) {
       callback?.apply(this, details);
-      view.draw();
+      view?.draw();
     };
   }
   node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);

@@ -1,10 +1,10 @@
 // A sweep of two LoRAs as a field of cells: one cell a picture, columns for the first strength, lines for the second.
 
 import { element, setAttribute } from "../parts/dom.js";
-import { showStrength } from "./frames.js";
-import { cellText, TEXTS } from "./texts.js";
+import { showStrength } from "./frames.mjs";
+import { cellText, TEXTS } from "./texts.mjs";
 
-/** @typedef {import("./frames.js").Frames} Frames */
+/** @typedef {import("./frames.mjs").Frames} Frames */
 
 export class Grid {
   /** @param {() => void} moved */

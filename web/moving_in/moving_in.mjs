@@ -2,7 +2,7 @@
 // hands over the graph and loads the answer, if it is still about the graph that is open.
 
 import { problemOf } from "../server.js";
-import { showReport } from "./report.js";
+import { showReport } from "./report.mjs";
 import { countText, TEXTS } from "./texts.js";
 
 /**

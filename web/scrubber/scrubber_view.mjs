@@ -1,25 +1,28 @@
 // The pictures of a sweep on the screen: the stage, the track, the chart below it, and the strength in use.
 
 import { button, element, setAttribute, setText } from "../parts/dom.js";
-import { Chart } from "./chart.js";
-import { Frames, nearestTo, showStrength } from "./frames.js";
-import { Grid } from "./grid.js";
-import { Stage } from "./stage.js";
-import { pictureText, secondText, TEXTS, usedText, useLabel, useText } from "./texts.js";
-import { Track } from "./track.js";
+import { Chart } from "./chart.mjs";
+import { Frames, nearestTo, showStrength } from "./frames.mjs";
+import { Grid } from "./grid.mjs";
+import { Stage } from "./stage.mjs";
+import { pictureText, secondText, TEXTS, usedText, useLabel, useText } from "./texts.mjs";
+import { Track } from "./track.mjs";
 
 /**
- * @typedef {import("./frames.js").Result} Result
+ * @typedef {import("./result.js").Result} Result
  *
  * @typedef {object} Hooks
- * @property {(file: import("./frames.js").FileReference) => string} urlOf
+ * @property {(file: import("./result.js").FileReference) => string} urlOf
  * @property {() => number | null} pick the strength in use, null where the node has none
  * @property {(strength: number) => void} used
  */
 
 export class ScrubberView {
-  /** @param {Hooks} hooks */
-  constructor(hooks) {
+  /**
+   * @param {Hooks} hooks
+   * @param {HTMLElement} root the element to fill
+   */
+  constructor(hooks, root) {
     this.hooks = hooks;
     /** @type {Frames | null} */
     this.frames = null;
@@ -50,7 +53,7 @@ export class ScrubberView {
       element("div", { class: "lora-rack-scrub-rows", role: "group", "aria-label": TEXTS.chart },
         element("span", { class: "lora-rack-scrub-label" }, TEXTS.strength), this.track.element, this.value,
         ...this.chart.elements));
-    this.element = this.#assemble();
+    this.#fill(root);
     this.draw();
   }
 
@@ -152,15 +155,14 @@ export class ScrubberView {
     this.draw();
   }
 
-  #assemble() {
-    // The host's class lets a widget grow with its node in the new rendering.
-    const look = "lora-rack-scrub lora-rack-theme widget-expands";
-    const made = element("div", { class: look, role: "group", "aria-label": TEXTS.scrubber },
-      this.controls, this.stage.element, this.panel, this.notice);
+  /** @param {HTMLElement} root */
+  #fill(root) {
+    setAttribute(root, "role", "group");
+    setAttribute(root, "aria-label", TEXTS.scrubber);
+    root.append(this.controls, this.stage.element, this.panel, this.notice);
     for (const kind of ["pointerdown", "pointermove", "pointerup", "dblclick"]) {
-      made.addEventListener(kind, (event) => event.stopPropagation()); // else the host drags the node
+      root.addEventListener(kind, (event) => event.stopPropagation()); // else the host drags the node
     }
-    return made;
   }
 }
 

@@ -1,10 +1,10 @@
 // The measures over the strength: one strip a measure, each on its own scale, all under the same track.
 
 import { element, setText } from "../parts/dom.js";
-import { MEASURES } from "./frames.js";
-import { TEXTS } from "./texts.js";
+import { MEASURES } from "./frames.mjs";
+import { TEXTS } from "./texts.mjs";
 
-/** @typedef {import("./frames.js").Frames} Frames */
+/** @typedef {import("./frames.mjs").Frames} Frames */
 
 const SPACE = "http://www.w3.org/2000/svg";
 const HEIGHT_PX = 24;

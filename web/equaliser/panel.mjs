@@ -3,7 +3,7 @@
 import { button, element } from "../parts/dom.js";
 import { Popover } from "../parts/popover.js";
 import { Equaliser } from "./equaliser.js";
-import { EqualiserView } from "./equaliser_view.js";
+import { EqualiserView } from "./equaliser_view.mjs";
 import { panelTitle, TEXTS } from "./texts.js";
 
 /**
@@ -15,14 +15,15 @@ import { panelTitle, TEXTS } from "./texts.js";
  */
 export function openEqualiser(place, server, row, hooks) {
   const equaliser = new Equaliser(server, hooks);
-  const view = new EqualiserView(equaliser);
+  const shown = element("div", { class: "lora-rack-eq lora-rack-theme" });
+  new EqualiserView(equaliser, shown);
   const label = panelTitle(row.title);
   const panel = element("div", {
     class: "lora-rack-eq-panel", role: "dialog", "aria-label": label, tabindex: "-1",
   },
     element("div", { class: "lora-rack-eq-title" }, element("strong", {}, label),
       button(TEXTS.close, () => popover.close(), { icon: "cross", class: "lora-rack-quiet" })),
-    view.element);
+    shown);
   const popover = new Popover(place, panel);
   equaliser.texts = { blocks: row.blocks, elements: row.elements };
   void equaliser.setLora(row.name);

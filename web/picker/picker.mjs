@@ -4,7 +4,7 @@ import { element, setAttribute, setText } from "../parts/dom.js";
 import { Popover } from "../parts/popover.js";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
 import { foundText, TEXTS } from "../texts.js";
-import { FoundList } from "./found_list.js";
+import { FoundList } from "./found_list.mjs";
 
 /**
  * @typedef {import("../server.js").Server} Server

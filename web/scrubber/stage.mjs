@@ -1,13 +1,13 @@
 // Where the pictures are seen: two blended, or two side by side with a divider.
 
 import { element, setAttribute, setText } from "../parts/dom.js";
-import { showStrength } from "./frames.js";
-import { TEXTS } from "./texts.js";
-import { holdPointer } from "./track.js";
+import { showStrength } from "./frames.mjs";
+import { TEXTS } from "./texts.mjs";
+import { holdPointer } from "./track.mjs";
 
 /**
- * @typedef {import("./frames.js").Frames} Frames
- * @typedef {import("./frames.js").Frame} Frame
+ * @typedef {import("./frames.mjs").Frames} Frames
+ * @typedef {import("./result.js").Frame} Frame
  */
 
 const STEP = 0.02;
@@ -15,7 +15,7 @@ const LEAP = 0.1;
 
 export class Stage {
   /**
-   * @param {(file: import("./frames.js").FileReference) => string} urlOf
+   * @param {(file: import("./result.js").FileReference) => string} urlOf
    * @param {{moved: () => void, lost: () => void}} hooks `lost`: a picture is no longer there
    */
   constructor(urlOf, hooks) {

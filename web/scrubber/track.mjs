@@ -1,11 +1,11 @@
 // The track one scrubs on: a thumb for the strength, a second one for the strength to compare with.
 
 import { element, setAttribute, setText } from "../parts/dom.js";
-import { showMeasure } from "./chart.js";
-import { MEASURES, showStrength } from "./frames.js";
-import { frameText, measureText, TEXTS } from "./texts.js";
+import { showMeasure } from "./chart.mjs";
+import { MEASURES, showStrength } from "./frames.mjs";
+import { frameText, measureText, TEXTS } from "./texts.mjs";
 
-/** @typedef {import("./frames.js").Frames} Frames */
+/** @typedef {import("./frames.mjs").Frames} Frames */
 
 const MOST_LABELS = 9;
 

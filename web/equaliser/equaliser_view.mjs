@@ -1,7 +1,7 @@
 // An equaliser on the screen: its bars, what acts on all of them, and its text.
 
 import { button, element, setAttribute, setText } from "../parts/dom.js";
-import { Bars, energyOf, showWeight } from "./bars.js";
+import { Bars, energyOf, showWeight } from "./bars.mjs";
 import { inverted } from "./curve.js";
 import { WHOLE } from "./equaliser.js";
 import { alternativesText, familyText, shareText, TEXTS } from "./texts.js";
@@ -11,8 +11,11 @@ import { alternativesText, familyText, shareText, TEXTS } from "./texts.js";
 const COPIED_MS = 1200;
 
 export class EqualiserView {
-  /** @param {Equaliser} equaliser */
-  constructor(equaliser) {
+  /**
+   * @param {Equaliser} equaliser
+   * @param {HTMLElement} root the element to fill
+   */
+  constructor(equaliser, root) {
     this.equaliser = equaliser;
     /** @type {Block | null} */
     this.pointed = null;
@@ -43,9 +46,10 @@ export class EqualiserView {
       onkeydown: (/** @type {KeyboardEvent} */ event) => this.#textKey(event),
     });
     this.shownText = "";
-    // The host's class lets a widget grow with its node in the new rendering.
-    const look = "lora-rack-eq lora-rack-theme widget-expands";
-    this.element = element("div", { class: look, role: "group", "aria-label": TEXTS.equaliser },
+    this.element = root;
+    setAttribute(root, "role", "group");
+    setAttribute(root, "aria-label", TEXTS.equaliser);
+    root.append(
       element("div", { class: "lora-rack-eq-head" }, this.part, this.presets, this.invert, this.reset, this.family),
       this.readout, this.bars.element, this.notice,
       element("div", { class: "lora-rack-eq-foot" }, this.text, this.copy));
