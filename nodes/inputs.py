@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..lora_core.blocks import read_block_weights
-from ..lora_core.errors import BadInput, RackError
+from ..lora_core.errors import BadInput, BadStackText, RackError
+from ..lora_core.grammar import scheduled
 from ..lora_core.stack import Entry
 from ..lora_core.untrusted import shown
 from . import host
@@ -42,6 +43,15 @@ def window_stop() -> tuple[str, dict[str, Any]]:
     return "FLOAT", {"default": 1.0, "min": 0.0, "max": 1.0, "step": 0.01, "tooltip": tooltip}
 
 
+def schedule() -> tuple[str, dict[str, Any]]:
+    """How an entry's strength changes during the sampling, as text."""
+    tooltip = (
+        "How the strength for the model changes during the sampling: a curve, or steps=1-2, written as in a "
+        "LoRA tag. A curve multiplies strength_model. Empty: no change."
+    )
+    return "STRING", {"default": "", "tooltip": tooltip}
+
+
 def stack(use: str = "LoRAs to apply before these.") -> tuple[str, dict[str, Any]]:
     """An incoming stack, from these nodes or another pack's. `use` says what becomes of it."""
     return "LORA_STACK", {"tooltip": f"{use} Stacks of other packs work as well."}
@@ -62,7 +72,13 @@ def blocks(multiline: bool = False) -> tuple[str, dict[str, Any]]:
 
 
 def entry(
-    lora_name: str, strength_model: float, strength_clip: float, blocks: str, start: float, stop: float
+    lora_name: str,
+    strength_model: float,
+    strength_clip: float,
+    blocks: str,
+    start: float,
+    stop: float,
+    schedule: str = "",
 ) -> Entry:
     """The entry these inputs make. Raises BadBlockText, or RackError for what the host does not check."""
     check_window(start, stop)
@@ -70,7 +86,19 @@ def entry(
         if not math.isfinite(value):
             raise BadInput(f"{what} is {value}, expected a finite number")
     weights = read_block_weights(blocks)
-    return Entry(name_of(lora_name), strength_model, strength_clip, blocks=weights, start=start, stop=stop)
+    name = name_of(lora_name)
+    made = Entry(name, strength_model, strength_clip, blocks=weights, start=start, stop=stop)
+    return with_schedule(made, schedule)
+
+
+def with_schedule(made: Entry, schedule: str) -> Entry:
+    """The entry with what the input `schedule` says. Raises BadInput."""
+    try:
+        return scheduled(made, schedule)
+    except BadStackText as error:
+        raise BadInput(
+            f"schedule, column {error.column}: found {error.found}, expected {error.expected}"
+        ) from None
 
 
 def name_of(lora_name: object) -> str:
@@ -132,8 +160,9 @@ class NamesOneLora:
         blocks: str | None = "",
         start: float | None = 0.0,
         stop: float | None = 1.0,
+        schedule: str | None = "",
     ) -> Any:
-        """True, or what is wrong with the name, the block weights and the window; None where it is left out.
+        """True, or what is wrong with the name, block weights, window and schedule; None means left out.
 
         Takes the place of the host's own checks, which know neither the other path separator nor stems, nor
         that a window may be the wrong way round.
@@ -146,6 +175,8 @@ class NamesOneLora:
             # What is of another type than the input's, the host has refused by itself.
             if isinstance(blocks, str):
                 problems += _problem(lambda: read_block_weights(blocks))
+            if isinstance(schedule, str):
+                problems += _problem(lambda: with_schedule(Entry("it"), schedule))
             problems += _problem(lambda: check_window(*(_number(value) for value in (start, stop))))
             return "\n".join(problems) or True
 

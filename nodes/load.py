@@ -41,6 +41,7 @@ class LoraRackLoad(inputs.NamesOneLora):
                 "blocks": inputs.blocks(),
                 "start": inputs.window_start(),
                 "stop": inputs.window_stop(),
+                "schedule": inputs.schedule(),
             },
             "hidden": inputs.pnginfo(),
         }
@@ -55,9 +56,12 @@ class LoraRackLoad(inputs.NamesOneLora):
         blocks: str = "",
         start: float = 0.0,
         stop: float = 1.0,
+        schedule: str = "",
         extra_pnginfo: Any = None,
     ) -> tuple[Any, Any, str]:
-        entry = host.locate(inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop))
+        entry = host.locate(
+            inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop, schedule)
+        )
         applied = host.apply_stack(model, clip, [entry])
         host.note_applied(type(self).__name__, [entry], extra_pnginfo)
         return applied.model, applied.clip, host.words_of(entry)

@@ -39,6 +39,7 @@ class LoraRackAdd(inputs.NamesOneLora):
                 "blocks": inputs.blocks(),
                 "start": inputs.window_start(),
                 "stop": inputs.window_stop(),
+                "schedule": inputs.schedule(),
             },
         }
 
@@ -51,8 +52,9 @@ class LoraRackAdd(inputs.NamesOneLora):
         blocks: str = "",
         start: float = 0.0,
         stop: float = 1.0,
+        schedule: str = "",
     ) -> tuple[list[Any], str]:
-        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop)
+        entry = inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop, schedule)
         entries = [host.locate(entry)]
         return to_wire(entries, stack), words_of(entries)
 

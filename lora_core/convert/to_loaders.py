@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..blocks import read_block_weights
 from ..errors import NotConvertible, RackError
-from ..grammar import parse, write
+from ..grammar import parse, scheduled, write
 from ..stack import Comment, Entry, Stack
 from ..workflows import Graph, Mode, NewNode, Node, WireSource
 from .chosen import EVERY, Chosen
@@ -23,8 +23,8 @@ _APPLY, _LOAD, _RACK, _ADD = "LoraRackApply", "LoraRackLoad", "LoraRackStack", "
 _WIRES = frozenset({"model", "clip", "stack"})
 _WIDGETS = {
     _APPLY: ("mismatch", "mode"),
-    _LOAD: ("lora_name", "strength_model", "strength_clip", "blocks", "start", "stop"),
-    _ADD: ("lora_name", "strength_model", "strength_clip", "blocks", "start", "stop"),
+    _LOAD: ("lora_name", "strength_model", "strength_clip", "blocks", "start", "stop", "schedule"),
+    _ADD: ("lora_name", "strength_model", "strength_clip", "blocks", "start", "stop", "schedule"),
     _RACK: ("text",),
 }
 _TEXTS = {2: "third", 3: "fourth", 4: "fifth"}  # outputs of Apply LoRA Stack and Load LoRA that no loader has
@@ -135,7 +135,8 @@ def _entry(node: Node) -> Entry:
         numbers = [float(values.get(name, default)) for name, default in _NUMBERS.items()]
         model, clip, start, stop = numbers
         blocks = read_block_weights(str(values.get("blocks", "")))
-        return Entry(str(values["lora_name"]), model, clip, blocks=blocks, start=start, stop=stop)
+        entry = Entry(str(values["lora_name"]), model, clip, blocks=blocks, start=start, stop=stop)
+        return scheduled(entry, str(values.get("schedule", "")))
     except (KeyError, TypeError, ValueError, RackError) as error:
         raise NotConvertible(f"the values of node {node.id} name no LoRA: {error}") from None
 

@@ -24,7 +24,7 @@ from .embeddings import prefix_embeddings
 from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
 from .rows import scan
 from .scanner import MOST_ERRORS, MOST_ROWS, Scan, Tag
-from .timing import with_times
+from .timing import scheduled, with_times
 from .writing import write, write_entry
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "read_prompt",
     "scan",
     "scan_prompt",
+    "scheduled",
     "with_times",
     "write",
     "write_entry",

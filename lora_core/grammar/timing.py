@@ -86,6 +86,28 @@ def read_timing(
     return Timing(first, last, _steps(source, steps) if steps else None)
 
 
+def scheduled(entry: Entry, schedule: str) -> Entry:
+    """An entry whose strength for the model is multiplied by a curve, or that acts in some steps alone.
+
+    `schedule` is what stands in a tag: `0@0,1@0.3`, `steps=1-2`, or both with a colon between. Empty changes
+    nothing. Raises BadStackText with the column in it.
+    """
+    source, place, found = SourceText(schedule), 0, entry
+    for raw in schedule.split(":") if schedule.strip() else ():
+        name, equals, value = raw.partition("=")
+        if not equals:
+            curve = read_curve(source, source.part(place, place + len(raw))).scaled(found.strength_model)
+            found = replace(found, curve=curve, strength_model=curve.peak)
+        elif name.strip().lower() == "steps":
+            start = place + len(name) + 1
+            found = replace(found, steps=_steps(source, source.part(start, start + len(value))))
+        else:
+            expected = "a curve such as 0@0,1@0.3, or 'steps='"
+            raise source.error(place, repr(name.strip()), expected)
+        place += len(raw) + 1
+    return found
+
+
 def with_times(entry: Entry, curve: str, steps: str, is_clip_on_curve: bool = False) -> Entry:
     """An entry with the `curve` and the `steps` of these texts, which may be empty.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..blocks import NEUTRAL, read_block_weights
 from ..errors import NotConvertible
+from ..grammar import scheduled
 from ..stack import Entry
 from .values import Said, Values, entry, gather, is_empty, number, required
 
@@ -39,6 +40,7 @@ class RowFields:
     blocks: str = ""
     start: str = ""
     stop: str = ""
+    schedule: str = ""
 
 
 def read_rows(fields: RowFields, values: Values) -> Said:
@@ -76,7 +78,7 @@ def _row(fields: RowFields, values: Values, place: Any) -> Entry:
     is_simple = bool(fields.simple) and values.get(fields.mode) == "simple"
     model = fields.simple if is_simple else fields.model
     clip = fields.simple if is_simple else fields.clip
-    return entry(
+    row = entry(
         name,
         _strength(values, model.format(place), len(fields.places) == 1),
         _strength(values, clip.format(place), len(fields.places) == 1) if clip else 0.0,
@@ -85,6 +87,7 @@ def _row(fields: RowFields, values: Values, place: Any) -> Entry:
         values.get(fields.start, 0.0) if fields.start else 0.0,
         values.get(fields.stop, 1.0) if fields.stop else 1.0,
     )
+    return scheduled(row, str(values.get(fields.schedule) or "")) if fields.schedule else row
 
 
 def _strength(values: Values, name: str, is_required: bool) -> Any:

@@ -33,7 +33,7 @@ def our_stack(
     """Our nodes, as the host would call them. The third is the report."""
     text = "\n".join(f"<lora:{name}:unet={m}:te={c}>" for name, m, c in rows)
     stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build(text)
-    return pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch, clip, mode)["result"]
+    return pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, mismatch, clip, mode)["result"][:3]
 
 
 def patched_weights(patcher: Any) -> dict[str, Tensor]:

@@ -121,6 +121,18 @@ def test_a_curve_that_would_need_a_text_encoder_with_steps_is_refused(pack: Any,
     windowed(pack, model, "<lora:0:0@0,1@1>")  # no text encoder is connected
 
 
+def test_load_lora_takes_a_schedule(pack: Any, lora_folder: Path) -> None:
+    model, _ = layouts.load(LAYOUT, torch.float32)
+    save_loras(lora_folder, LAYOUT, model, count=1)
+    node = pack.NODE_CLASS_MAPPINGS["LoraRackLoad"]
+    loaded, _, _ = node().load(model, "0.safetensors", 0.5, 0.0, schedule="0@0,1.6@1:steps=2-4")
+    wanted, _, _ = windowed(pack, model, "<lora:0:unet=0@0,0.8@1:te=0:steps=2-4>")
+    assert apart(sample(loaded, LAYOUT), sample(wanted, LAYOUT)) == 0
+    assert node.VALIDATE_INPUTS("0.safetensors", schedule="0@0,1@2") == (
+        "schedule, column 7: found '2', expected a fraction of the sampling from 0 to 1: step 10 of 20 is 0.5"
+    )
+
+
 def test_a_merged_curve_is_refused(pack: Any, lora_folder: Path) -> None:
     model, _ = layouts.load(LAYOUT, torch.float32)
     save_loras(lora_folder, LAYOUT, model, count=1)

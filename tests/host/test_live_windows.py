@@ -23,7 +23,7 @@ def windowed(pack: Any, model: Any, text: str, mode: str = "auto", clip: Any = N
     """The model with a stack as its text says, and the report."""
     stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build(text)
     applied = pack.NODE_CLASS_MAPPINGS["LoraRackApply"]().apply(model, stack, "error", clip, mode)
-    result: tuple[Any, Any, str] = applied["result"]
+    result: tuple[Any, Any, str] = applied["result"][:3]
     return result
 
 

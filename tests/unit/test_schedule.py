@@ -8,14 +8,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lora_core.errors import BadMode, BadRow
-from lora_core.grammar import with_times
+from lora_core.errors import BadMode, BadRow, BadStackText
+from lora_core.grammar import scheduled, with_times
 from lora_core.live import timed
 from lora_core.schedule import MOST_POINTS, Moment, Steps, StrengthCurve
 from lora_core.stack import Entry
 
 _POINTS = st.lists(
-    st.tuples(st.floats(0, 1), st.floats(-100, 100)), min_size=1, max_size=9, unique_by=lambda point: point[0]
+    st.tuples(st.integers(0, 10**6).map(lambda place: place / 10**6), st.floats(-100, 100)),
+    min_size=1,
+    max_size=9,
+    unique_by=lambda point: point[0],
 ).map(sorted)
 
 
@@ -105,6 +108,33 @@ def test_a_fader_moves_a_whole_curve() -> None:
     for curve, steps in (("0@0,1", ""), ("", "x"), ("1@2", "")):
         with pytest.raises(BadRow):
             with_times(Entry("ink"), curve, steps)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "curve", "steps"),
+    [
+        ("", None, None),
+        ("  ", None, None),
+        ("0@0, 1@0.5", StrengthCurve(((0.0, 0.0), (0.5, -2.0))), None),
+        ("steps=2-3", None, Steps(2, 3)),
+        ("1@0,0@1 : Steps = 4-", StrengthCurve(((0.0, -2.0), (1.0, 0.0))), Steps(4)),
+    ],
+)
+def test_a_schedule_multiplies_the_strength_for_the_model(
+    schedule: str, curve: StrengthCurve | None, steps: Steps | None
+) -> None:
+    made = scheduled(Entry("ink", -2.0, 0.5), schedule)
+    assert (made.strength_model, made.strength_clip, made.curve, made.steps) == (-2.0, 0.5, curve, steps)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "column"),
+    [("0.5", 1), ("0@0,1@2", 7), ("stops=1", 1), ("steps=1-2:0@x", 13), ("0@0:1", 5), (":", 1)],
+)
+def test_a_bad_schedule_says_where(schedule: str, column: int) -> None:
+    with pytest.raises(BadStackText) as caught:
+        scheduled(Entry("ink"), schedule)
+    assert (caught.value.line, caught.value.column) == (1, column)
 
 
 @pytest.mark.parametrize("clip", [0.5, 1.0])

@@ -119,8 +119,9 @@ EASY = {
                 "blocks": "OUTALL",
                 "start": 0.2,
                 "stop": 0.7,
+                "schedule": "0@0,0.5@1:steps=2-",
             },
-            ["<lora:a:unet=1:te=0.5:lbw=OUTALL:start=0.2:stop=0.7>"],
+            ["<lora:a:unet=0@0,0.5@1:te=0.5:lbw=OUTALL:steps=2-:start=0.2:stop=0.7>"],
         ),
         (
             "LoraRackStack",
