@@ -13,7 +13,6 @@ import os
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ MAX_DIGITS = 40  # of a whole number; the largest seed has 20, and no float has 
 MAX_VALUES = 1_000_000  # numbers, texts, objects and lists in one document: memory of some 100 MiB
 
 _TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_LONG = re.compile(rf"\d{{{MAX_DIGITS + 1}}}")
-_CONTAINERS = (dict, list)
+_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG = b"0" * (MAX_DIGITS + 1)
+_CONTAINERS = frozenset({dict, list})  # what the reader makes, and no class of their kind
 _SHOWN = 60
 
 
@@ -46,7 +46,7 @@ def read_json(source: str | bytes, max_bytes: int = MAX_BYTES, lenient: bool = F
         value = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_int=_whole if _LONG.search(text) else None,  # a call for each number is most of the time
+            parse_int=_whole if _has_long(text) else None,  # a call for each number is most of the time
             parse_float=_number,
             parse_constant=_nothing if lenient else _refused,
         )
@@ -93,6 +93,11 @@ def _marks(text: str) -> int:
     return text.count(",") + text.count("[") + text.count("{")
 
 
+def _has_long(text: str) -> bool:
+    """Whether more digits stand in a row than a number may have."""
+    return _LONG in text.encode("utf-8", "replace").translate(_TO_ZEROS)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -123,14 +128,14 @@ def _refused(constant: str) -> None:
 
 
 def _check_depth(value: Any) -> None:
-    level, depth = _children([value]), 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise BadJson(_TOO_DEEP)
-        level = [child for parent in level for child in _children(parent)]
-
-
-def _children(value: Any) -> list[Any]:
-    inside: Iterable[Any] = value.values() if isinstance(value, dict) else value
-    return [child for child in inside if isinstance(child, _CONTAINERS)]
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) in _CONTAINERS
+        ]
+        if not level:
+            return
+    raise BadJson(_TOO_DEEP)

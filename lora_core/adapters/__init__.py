@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 
 from . import dora, full, glora, ia3, in_parts, input_rotation, loha, lokr, low_rank, oft, padded
@@ -111,6 +112,11 @@ _CLASSES: Mapping[str, Callable[..., Adapter]] = {
     )
 }
 
+_FIELDS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
+    for name, cls in _CLASSES.items()
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
@@ -133,7 +139,7 @@ def find(tensors: Roles) -> Layer | None:
     found: list[Adapter] = []
     beside: dict[str, list[Adapter]] = {}
     used: set[str] = set()
-    for kind in KINDS:
+    for kind in _kinds_with(frozenset(tensors)):
         made = kind.from_roles(tensors)
         if made is not None:
             adapter, roles = _decorate(made[0], tensors)
@@ -148,6 +154,12 @@ def find(tensors: Roles) -> Layer | None:
     if tensors.keys() != used | ({"alpha", "scale"} & tensors.keys()) or not (found or others):
         return None
     return Layer(tuple(found), others)
+
+
+@lru_cache(maxsize=256)
+def _kinds_with(roles: frozenset[str]) -> tuple[AdapterKind, ...]:
+    """The kinds to ask about a layer of these roles. Most layers of a file have the same."""
+    return tuple(kind for kind in KINDS if not kind.roles.isdisjoint(roles))
 
 
 def _decorate(adapter: Adapter, tensors: Roles) -> tuple[Adapter, set[str]]:
@@ -167,8 +179,9 @@ def input_width(shapes: RoleShapes) -> int:
 
 def pack(adapter: Adapter) -> tuple[Any, ...]:
     """An adapter as nested tuples of tensors and numbers, the form newer hosts can move between devices."""
-    values = [getattr(adapter, field.name) for field in fields(adapter)]  # type: ignore[arg-type]
-    return (type(adapter).__name__, *(pack(v) if type(v).__name__ in _CLASSES else v for v in values))
+    name = type(adapter).__name__
+    values = [getattr(adapter, field) for field in _FIELDS[name]]
+    return (name, *(pack(v) if isinstance(v, Adapter) else v for v in values))
 
 
 def unpack(packed: tuple[Any, ...]) -> Adapter:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -154,6 +155,12 @@ class AdapterKind:
 
     beside_roles: frozenset[str] = frozenset()
     """The roles `beside_from_roles` takes and `from_roles` does not."""
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The roles it is known by: a layer without any of them has no adapter of this kind."""
+        named = {*self.suffixes.values(), *self.peft.values()}
+        return frozenset({*named, *self.rank_roles, *self.scaled_roles, *self.beside_roles})
 
 
 def inputs_of(*roles: str) -> Callable[[RoleShapes], int]:

@@ -66,7 +66,8 @@ class DoRA(Adapter):
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
         """Add the whole change to `weight` in place, give it its lengths, and go that way by the strength."""
-        before = None if strength == 1 else weight.clone()
+        if strength != 1 and self.inner.needs_weight:
+            return weight.lerp_(self.apply(weight.clone(), 1.0, dtype, reorder), strength)
         self.inner.apply(weight, 1.0, dtype, reorder)
         shaped = columns if self.on_input else rows
         # The length is never 0: LyCORIS adds the dtype's eps too.
@@ -74,8 +75,10 @@ class DoRA(Adapter):
         magnitude = shaped(self.magnitude.to(weight.device, length.dtype), weight)
         if reorder is not None and not self.on_input:
             magnitude = reorder(magnitude)
-        weight.mul_(magnitude.div(shaped(length, weight)))
-        return weight if before is None else weight.copy_(before.lerp_(weight, strength))
+        # f = m/‖V‖: W + s·(f·V − W) = (1 − s + s·f)·V − (1 − s)·ΔW, with no second copy of the weight.
+        factor = magnitude.div(shaped(length, weight)).mul_(strength).add_(1 - strength)
+        weight.mul_(factor)
+        return weight if strength == 1 else self.inner.apply(weight, strength - 1, dtype, reorder)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,8 +60,12 @@ def canonical(layer: str) -> str:
     return _diffusers_names().get(name, name)
 
 
+@lru_cache(maxsize=2**14)
 def modules_named(layer: str) -> Mapping[str, str]:
-    """{id of a family: the model's own module} of every family that has a layer of this name."""
+    """{id of a family: the model's own module} of every family that has a layer of this name.
+
+    Kept, because the LoRAs of one model name the same layers.
+    """
     if found := _UNCLEAR.match(layer):
         return {**modules_named(layer[found.end() :]), **modules_named(layer.removeprefix("lora_"))}
     for name in _spellings(layer):

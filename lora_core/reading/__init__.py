@@ -1,11 +1,13 @@
 """What is in a LoRA file: its header, its tensors, the adapters they make.
 
-`files` reads safetensors and pickles, `key_names` sorts keys into layers and roles, `lora` makes the adapters
-of `adapters/`, `partial` reads one layer at a time; `hashes` are what a file is known by elsewhere.
+`files` reads headers, `contents` whole files, safetensors and pickles; `key_names` sorts keys into layers and
+roles, `lora` makes the adapters of `adapters/`, `partial` reads one layer at a time; `hashes` are what a file
+is known by elsewhere.
 """
 
+from .contents import read_file
 from .dtypes import Dtype, dtype_of
-from .files import Header, Stamp, TensorInfo, is_pickle, read_file, read_header
+from .files import Header, Stamp, TensorInfo, is_pickle, read_header
 from .finite import is_finite
 from .hashes import (
     SHORTEST,

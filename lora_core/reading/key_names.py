@@ -36,8 +36,21 @@ _STYLES = {
     for style, pair in PAIRS.items()
     for suffix, role in zip(pair, ("up", "down"), strict=True)
 }
-# Longest first, so that "x_lora.up.weight" and "x.lora.up.weight" are never read as each other.
-_BY_LENGTH = sorted([*SUFFIXES, *_STYLES], key=len, reverse=True)
+_PLACES = {style: place for place, style in enumerate(PAIRS)}
+
+
+def _by_end() -> Mapping[str, list[str]]:
+    """The suffixes by what follows their last dot, to try few of them at a key.
+
+    Longest first, so that "x_lora.up.weight" and "x.lora.up.weight" are never read as each other.
+    """
+    found: dict[str, list[str]] = {}
+    for suffix in sorted([*SUFFIXES, *_STYLES], key=len, reverse=True):
+        found.setdefault(suffix.rpartition(".")[2], []).append(suffix)
+    return found
+
+
+_BY_END = _by_end()
 
 _EMBEDDING = "bundle_emb."
 
@@ -52,7 +65,7 @@ class NamedRole(NamedTuple):
 
 def split_key(key: str) -> NamedRole | None:
     """The layer name and the role of a tensor key, or None for a key of no known spelling."""
-    for suffix in _BY_LENGTH:
+    for suffix in _BY_END.get(key.rpartition(".")[2], ()):
         if key.endswith(suffix) and len(key) > len(suffix):
             style, role = _STYLES.get(suffix) or ("", SUFFIXES[suffix])
             return NamedRole(key[: -len(suffix)], role, style)
@@ -87,13 +100,16 @@ def group_keys(keys: Iterable[str]) -> Grouped:
     embeddings: dict[str, None] = {}
     unknown: dict[str, None] = {}
     for key in keys:
-        named = split_key(key)
         if key.startswith(_EMBEDDING):
             embeddings[key.removeprefix(_EMBEDDING).partition(".")[0]] = None
-        elif named is None or named.role in styles.get(named.layer, {}).get(named.style, {}):
+            continue
+        named = split_key(key)
+        if named is None:
             unknown[key] = None
-        else:
-            styles.setdefault(named.layer, {}).setdefault(named.style, {})[named.role] = key
+            continue
+        roles = styles.setdefault(named.layer, {}).setdefault(named.style, {})
+        if roles.setdefault(named.role, key) != key:
+            unknown[key] = None
     layers = {layer: _groups(found) for layer, found in styles.items()}
     for layer, (first, *_) in layers.items():
         if "on_input" in first and f"{layer}.weight" in unknown:
@@ -108,14 +124,10 @@ def holds_adapters(keys: Collection[str]) -> bool:
     return 2 * sum(len(found) for found in roles if found.keys() != {"alpha"}) > len(keys)
 
 
-def _place(style: str) -> int:
-    """Where a spelling stands in PAIRS; behind all of them when it is none of those."""
-    return [*PAIRS, style].index(style)
-
-
 def _groups(styles: Mapping[str, dict[str, str]]) -> list[dict[str, str]]:
     shared = dict(styles.get("", {}))
-    groups = [styles[style] for style in sorted(styles, key=_place) if style]
+    order = sorted(styles, key=lambda style: _PLACES.get(style, len(PAIRS)))
+    groups = [styles[style] for style in order if style]
     halves: dict[str, str] = {}
     for group in [group for group in groups if group.keys() <= _HALVES]:
         if group.keys() == {"magnitude"}:

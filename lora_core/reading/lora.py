@@ -14,7 +14,8 @@ import torch
 from .. import adapters as formulas
 from ..adapters import COUNTS, LEAST_AXES, MOST_AXES, RANK_ROLES, SCALED_ROLES, Adapter, BadTensors
 from ..errors import BrokenFile, NotALora
-from .files import IS_EMBEDDING, MOVE_EMBEDDING, Stamp, TensorFile
+from .contents import IS_EMBEDDING, MOVE_EMBEDDING, TensorFile
+from .files import Stamp
 from .finite import all_finite, is_finite
 from .key_names import group_keys
 from .outline import Outline
@@ -132,14 +133,13 @@ class _Reading:
         for layer, adapters in {name: found.weight, **beside}.items():
             before = self.layers.get(layer, ())
             known = {adapter.kind for adapter in before}
-            if any(adapter.kind in known for adapter in adapters):
+            new = tuple(adapter for adapter in adapters if adapter.kind not in known)
+            if len(new) < len(adapters):
                 self.repeated.append(layer)
-            together = before + tuple(adapter for adapter in adapters if adapter.kind not in known)
-            shapes = {shape for adapter in together if (shape := adapter.change_shape) is not None}
-            if len(shapes) > 1:
-                told = " and ".join(map(str, sorted(shapes)))
-                raise BadTensors(role, f"stands beside others of its layer that change another shape: {told}")
-            if adapters:
+            together = before + new
+            if len(together) > 1:
+                _check_shapes(together, role)
+            if together:
                 self.layers[layer] = together
 
 
@@ -152,7 +152,7 @@ def read_lora(
     and NotALora when no key is one of a LoRA's. With `keep_foreign` a file of none but unknown keys is handed
     over instead, for a host that may know them; one that is plainly something else is refused all the same.
     """
-    finite = not file.is_outline and all_finite(file.tensors.values())
+    finite = not file.is_outline and all_finite(file.contents)
     reading = _Reading(file, convert(file.tensors), is_finite=finite)
     layers, embeddings, unknown = group_keys(reading.tensors)
     notes: list[str] = []
@@ -170,22 +170,31 @@ def read_lora(
     if not reading.layers:
         _refuse(file, embeddings, keep_foreign)
     notes += [*_notes(scales, reading.zero_alphas), *_layer_notes(reading)]
-    size = 0 if file.is_outline else file.size + _bytes_beside(file.tensors.values(), reading.layers)
+    size = 0 if file.is_outline else file.size + _bytes_beside(file, reading.layers)
     return Lora(file.stamp, file.metadata, reading.layers, reading.leftovers, size, embeddings, tuple(notes))
 
 
-def _bytes_beside(stored: Iterable[Tensor], layers: Mapping[str, Sequence[Adapter]]) -> int:
+def _bytes_beside(file: TensorFile, layers: Mapping[str, Sequence[Adapter]]) -> int:
     """Bytes of factors that were computed from a file's tensors rather than being them."""
-    known = {tensor.untyped_storage().data_ptr() for tensor in stored}
+    stored = set(map(id, file.tensors.values()))
+    known = {tensor.untyped_storage().data_ptr() for tensor in file.contents}
     beside: dict[int, int] = {}
     parts = [formulas.pack(adapter) for adapters in layers.values() for adapter in adapters]
     while parts:
         for part in parts.pop():
             if isinstance(part, tuple):
                 parts.append(part)
-            elif isinstance(part, torch.Tensor):
+            elif isinstance(part, torch.Tensor) and id(part) not in stored:
                 beside[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
     return sum(size for place, size in beside.items() if place not in known)
+
+
+def _check_shapes(adapters: Iterable[Adapter], role: str) -> None:
+    """Raises BadTensors for changes of one weight that differ in shape."""
+    shapes = {shape for adapter in adapters if (shape := adapter.change_shape) is not None}
+    if len(shapes) > 1:
+        told = " and ".join(map(str, sorted(shapes)))
+        raise BadTensors(role, f"stands beside others of its layer that change another shape: {told}")
 
 
 def _check_tensors(roles: Mapping[str, Tensor], known_finite: bool) -> None:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ..adapters import MAX_DIMENSIONS
 from ..errors import BrokenFile
-from .files import Header, Stamp, TensorFile, is_pickle, read_file, read_header, reading
+from .contents import TensorFile, read_file
+from .files import Header, Stamp, is_pickle, read_header, reading
 from .key_names import group_keys
 from .lora import Lora, find_configs, read_lora, whole_name
 from .outline import Outline, numbers_in

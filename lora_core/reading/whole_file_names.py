@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _NORM = re.compile(
     r"(?:transformer\.)?(?:single_)?transformer_blocks\.\d+\.attn\.norm_(?:added_)?[qk]\.weight"
 )
+_INPUT_END = "x_embedder.lora_A.weight"
 _INPUT = re.compile(r"(?P<layer>(?:[\w.]+\.)?x_embedder)\.lora_A\.weight")
 _WIDE = 128  # inputs of Flux.1 with a control picture beside its own 64
 _FLUX_2 = ("to_qkv_mlp_proj", "stream_modulation", "linear_in", "linear_out", "time_guidance_embed")
@@ -28,7 +29,8 @@ def convert(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """The tensors under names key_names.py can read; the same mapping where they have such names."""
     if {"img_in.lora_A.weight", "single_blocks.0.norm.key_norm.scale"} <= tensors.keys():
         return _bfl_control(tensors)
-    found = next(filter(None, map(_INPUT.fullmatch, tensors)), None)
+    inputs = [key for key in tensors if key.endswith(_INPUT_END)]
+    found = next(filter(None, map(_INPUT.fullmatch, inputs)), None)
     if found is not None and _is_diffusers_control(tensors, found[0]):
         return _diffusers_control(tensors, found["layer"])
     return tensors

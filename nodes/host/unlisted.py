@@ -27,12 +27,7 @@ _ON_LOAD = comfy.patcher_extension.CallbacksMP.ON_LOAD
 
 def is_unlisted(model: nn.Module, key: str) -> bool:
     """Whether the host's load leaves a weight out, however much memory there is."""
-    module, name = _owner(model, key)
-    if module is None:
-        return False
-    own = module._parameters
-    beside_others = name in own and any(other not in own for other, _ in module.named_parameters())
-    return beside_others or name in module._buffers
+    return _is_left_out(*_owner(model, key))
 
 
 def write_after_load(patcher: Patcher, patches: Iterable[tuple[str, Any]]) -> None:
@@ -42,7 +37,8 @@ def write_after_load(patcher: Patcher, patches: Iterable[tuple[str, Any]]) -> No
     """
     left: defaultdict[str, list[Any]] = defaultdict(list)
     for key, value in patches:
-        if is_unlisted(patcher.model, key) or _is_uncast(patcher.model, key):
+        module, name = _owner(patcher.model, key)
+        if _is_left_out(module, name) or _is_uncast(module, name):
             left[key].append(value)
     if not left:
         return
@@ -114,8 +110,15 @@ def _write_module(patcher: Patcher, key: str) -> None:
         module.comfy_patched_weights = True
 
 
-def _is_uncast(model: nn.Module, key: str) -> bool:
-    module, name = _owner(model, key)
+def _is_left_out(module: nn.Module | None, name: str) -> bool:
+    if module is None:
+        return False
+    own = module._parameters
+    beside_others = name in own and any(other not in own for other, _ in module.named_parameters())
+    return beside_others or name in module._buffers
+
+
+def _is_uncast(module: nn.Module | None, name: str) -> bool:
     return module is not None and name in module._parameters and not hasattr(module, "comfy_cast_weights")
 
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from lora_core.adapters.input_rotation import InputBOFT
 from lora_core.key_maps.key_map import Target
-from lora_core.reading.files import read_file
+from lora_core.reading.contents import read_file
 from lora_core.reading.lora import Lora, read_lora
 
 RANKS = (1, 8, 128)

@@ -18,7 +18,8 @@ from torch import Tensor
 from lora_core.applying.matching import match
 from lora_core.errors import BrokenFile, FileError, NotALora, ShapeMismatch
 from lora_core.key_maps.key_map import KeyMap, Target
-from lora_core.reading.files import MAX_HEADER_BYTES, read_file, read_header
+from lora_core.reading.contents import read_file
+from lora_core.reading.files import MAX_HEADER_BYTES, read_header
 from lora_core.reading.lora import read_lora
 
 UP, DOWN = "x.lora_up.weight", "x.lora_down.weight"
@@ -282,7 +283,7 @@ def test_what_the_system_refuses_names_the_file(
         def read(self, size: int | None = -1) -> bytes:
             raise OSError(errno.EIO, "Input/output error")
 
-    def refuse(self: Path, mode: str) -> Failing:
+    def refuse(self: Path, mode: str, buffering: int = -1) -> Failing:
         if broken == "open":
             raise PermissionError(errno.EACCES, "Permission denied")
         return Failing()

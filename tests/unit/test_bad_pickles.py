@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lora_core.errors import BrokenFile, FileError, NotALora
 from lora_core.key_maps.key_map import Target
-from lora_core.reading.files import read_file
+from lora_core.reading.contents import read_file
 from lora_core.reading.lora import read_lora
 
 UP, DOWN = "x.lora_up.weight", "x.lora_down.weight"

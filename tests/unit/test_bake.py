@@ -19,7 +19,8 @@ from lora_core.blocks import read_block_weights
 from lora_core.errors import BrokenFile, NotALora, RackError
 from lora_core.grammar import parse
 from lora_core.key_maps.key_map import KeyMap, Target
-from lora_core.reading.files import read_file, read_header
+from lora_core.reading.contents import read_file
+from lora_core.reading.files import read_header
 from lora_core.reading.lora import read_lora
 from lora_core.reading.partial import PartialLora
 from lora_core.stack import Entry

@@ -18,7 +18,7 @@ from torch import Tensor
 from lora_core.adapters.low_rank import LowRank
 from lora_core.cli import main
 from lora_core.cli.output import ProgressBar, size_text, table
-from lora_core.reading.files import read_file, read_header
+from lora_core.reading import read_file, read_header
 from lora_core.reading.partial import PartialLora
 from lora_core.reading.stream import TensorReader
 

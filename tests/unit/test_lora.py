@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lora_core.errors import BrokenFile, NotALora
 from lora_core.key_maps.key_map import Target
-from lora_core.reading.files import read_file
+from lora_core.reading.contents import read_file
 from lora_core.reading.lora import Lora, read_lora
 
 ONES = torch.ones
