@@ -4,6 +4,7 @@ import logging
 
 from .lora_core.version import VERSION as __version__
 from .nodes.blocks import LoraRackBlocks
+from .nodes.encode import LoraRackEncode
 from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
 from .nodes.page import routes
@@ -19,6 +20,7 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackAdd": LoraRackAdd,
     "LoraRackStack": LoraRackStack,
     "LoraRackPrompt": LoraRackPrompt,
+    "LoraRackEncode": LoraRackEncode,
     "LoraRackApply": LoraRackApply,
     "LoraRackSliders": LoraRackSliders,
     "LoraRackSliderPreview": LoraRackSliderPreview,
@@ -35,6 +37,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackAdd": "Add LoRA to Stack",
     "LoraRackStack": "LoRA Rack",
     "LoraRackPrompt": "Prompt with LoRA Tags",
+    "LoraRackEncode": "Encode Prompt with LoRA Tags",
     "LoraRackApply": "Apply LoRA Stack",
     "LoraRackSliders": "LoRA Sliders",
     "LoraRackSliderPreview": "Preview LoRA Slider",

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from .blocks import NEUTRAL, BlockWeights
 from .errors import BadMode, BadRow
@@ -118,6 +120,22 @@ def _steps_in_words(steps: Steps) -> str:
     if steps.last is None:
         return f"from step {steps.first}"
     return f"in step {steps}" if steps.first == steps.last else f"in steps {steps}"
+
+
+E = TypeVar("E", bound=Entry)
+
+
+def not_in(first: Iterable[Entry], more: Iterable[E]) -> tuple[list[E], list[E]]:
+    """Those of `more` that `first` does not have, and those that it has.
+
+    Two entries are the same if all but their hashes is equal, which only say where their files are. Entries
+    that were looked up have the host's names, so that two spellings of one file are the same too.
+    """
+    known = {replace(entry, hash="") for entry in first}
+    split: tuple[list[E], list[E]] = ([], [])
+    for entry in more:
+        split[replace(entry, hash="") in known].append(entry)
+    return split
 
 
 @dataclass(frozen=True)

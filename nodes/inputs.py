@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..lora_core.applying import MODES
 from ..lora_core.blocks import read_block_weights
 from ..lora_core.errors import BadInput, BadStackText, RackError
 from ..lora_core.grammar import scheduled
@@ -60,6 +61,34 @@ def stack(use: str = "LoRAs to apply before these.") -> tuple[str, dict[str, Any
 def pnginfo() -> dict[str, str]:
     """The host's hidden input that holds what its savers write into pictures."""
     return {"extra_pnginfo": "EXTRA_PNGINFO"}
+
+
+def mismatch() -> tuple[list[str], dict[str, Any]]:
+    """What becomes of a LoRA that does not fit."""
+    tooltip = (
+        "error: stop when a LoRA does not fit the model. warn: apply what fits and say so in the report."
+    )
+    return ["error", "warn"], {"default": "error", "tooltip": tooltip}
+
+
+def mode() -> tuple[list[str], dict[str, Any]]:
+    """How a stack changes the model."""
+    tooltip = (
+        "merged: write the stack into the weights, free while sampling. live: add it while sampling and "
+        "write no weight. auto: merged, but live for LoRAs with a start or stop and for packed weights."
+    )
+    return list(MODES), {"default": "auto", "tooltip": tooltip}
+
+
+def prompt(tooltip: str) -> tuple[str, dict[str, Any]]:
+    """A prompt that may hold tags."""
+    return "STRING", {"multiline": True, "dynamicPrompts": True, "default": "", "tooltip": tooltip}
+
+
+def embeddings(default: bool) -> tuple[str, dict[str, Any]]:
+    """Whether a prompt names textual inversions as in A1111."""
+    tooltip = "Also read the bare names of installed textual inversions as embedding:name, as A1111 does."
+    return "BOOLEAN", {"default": default, "tooltip": tooltip}
 
 
 def blocks(multiline: bool = False) -> tuple[str, dict[str, Any]]:

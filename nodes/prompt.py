@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..lora_core.grammar import prefix_embeddings, read_prompt, scan_prompt
-from . import host, inputs
-from .rows import located, problems
+from ..lora_core.grammar import read_prompt, scan_prompt
+from . import inputs
+from .rows import encoder_words, located, problems, prompts_fingerprint
 from .stack_type import to_wire
 
 
@@ -33,20 +33,9 @@ class LoraRackPrompt:
         text = (
             "A prompt. A LoRA tag may stand anywhere in it; a line that begins with # switches its tags off."
         )
-        embeddings = (
-            "Also read the bare names of installed textual inversions as embedding:name, as A1111 does."
-        )
         return {
-            "required": {
-                "text": (
-                    "STRING",
-                    {"multiline": True, "dynamicPrompts": True, "default": "", "tooltip": text},
-                )
-            },
-            "optional": {
-                "stack": inputs.stack(),
-                "embeddings": ("BOOLEAN", {"default": False, "tooltip": embeddings}),
-            },
+            "required": {"text": inputs.prompt(text)},
+            "optional": {"stack": inputs.stack(), "embeddings": inputs.embeddings(default=False)},
         }
 
     @classmethod
@@ -59,12 +48,10 @@ class LoraRackPrompt:
     @classmethod
     def IS_CHANGED(cls, text: str | None = None, embeddings: bool | None = False, **_: Any) -> str:
         """Changes with the files of the tags, and with the list of embeddings where it is read."""
-        files = host.fingerprint(read_prompt(text or "").stack.active)
-        return files if embeddings is False else f"{files} {host.embedding_names()}"
+        return prompts_fingerprint([text], embeddings)
 
     def read(
         self, text: str, stack: list[Any] | None = None, embeddings: bool = False
     ) -> tuple[str, list[Any]]:
         prompt = read_prompt(text)
-        words = prefix_embeddings(prompt.text, host.embedding_names()) if embeddings else prompt.text
-        return words, to_wire(located(prompt.stack.entries), stack)
+        return encoder_words(prompt, embeddings), to_wire(located(prompt.stack.entries), stack)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from ..lora_core.grammar import MOST_ERRORS, Scan
+from ..lora_core.grammar import MOST_ERRORS, Prompt, Scan, prefix_embeddings, read_prompt
 from ..lora_core.stack import Entry
 from . import host
 
 _MOST_TOLD = 20  # problems of one text; the others are counted
 
 
-def problems(found: Scan) -> bool | str:
+def problems(found: Scan, place: str = "") -> bool | str:
     """True, or every mistake and every name that does not mean one file, in the order of the text.
 
-    Rows that are off or at 0 may name what is not here. The first few are told, the others counted.
+    Rows that are off or at 0 may name what is not here. The first few are told, the others counted. `place`
+    begins each of them: the input that has the text, where a node has several.
     """
     bad = [(error.line, error.column, str(error)) for error in found.errors]
     tags = [tag for tag in found.tags if tag.entry.is_active]
@@ -25,7 +26,7 @@ def problems(found: Scan) -> bool | str:
     more = len(told) - _MOST_TOLD
     if more > 0:
         told[_MOST_TOLD:] = [f"and {more}{' or more' * (len(found.errors) >= MOST_ERRORS)} other problems"]
-    return "\n".join(told) or True
+    return "\n".join(f"{place}: {message}" if place else message for message in told) or True
 
 
 def located(entries: Sequence[Entry]) -> list[Entry]:
@@ -38,3 +39,15 @@ def words_of(entries: Sequence[Entry]) -> str:
     """The trigger words of all entries that are on, each LoRA's once."""
     active = (entry for entry in entries if entry.is_active)
     return ", ".join(dict.fromkeys(filter(None, map(host.words_of, active))))
+
+
+def encoder_words(prompt: Prompt, embeddings: bool) -> str:
+    """The words of a prompt for the text encoder; with `embeddings`, bare names of embeddings prefixed."""
+    return prefix_embeddings(prompt.text, host.embedding_names()) if embeddings else prompt.text
+
+
+def prompts_fingerprint(texts: Iterable[str | None], embeddings: bool | None) -> str:
+    """Changes with the files of the tags, and with the list of embeddings where it is read (None: may be)."""
+    tags = [entry for text in texts for entry in read_prompt(text or "").stack.active]
+    files = host.fingerprint(tags)
+    return files if embeddings is False else f"{files} {host.embedding_names()}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..lora_core.applying import MODES
 from ..lora_core.grammar import parse, scan
 from ..lora_core.made_with import civitai_resources, infotext
 from . import host, inputs
+from .applying import apply_rows, output
 from .rows import located, problems, words_of
 from .stack_type import rows_on_wire, to_wire
 
@@ -123,17 +123,10 @@ class LoraRackApply:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        mismatch = (
-            "error: stop when a LoRA does not fit the model. warn: apply what fits and say so in the report."
-        )
-        mode = (
-            "merged: write the stack into the weights, free while sampling. live: add it while sampling and "
-            "write no weight. auto: merged, but live for LoRAs with a start or stop and for packed weights."
-        )
         return {
             "required": {
                 "model": ("MODEL", {"tooltip": "The diffusion model to apply the stack to."}),
-                "mismatch": (["error", "warn"], {"default": "error", "tooltip": mismatch}),
+                "mismatch": inputs.mismatch(),
             },
             "optional": {
                 "stack": inputs.stack("The stack to apply."),
@@ -141,7 +134,7 @@ class LoraRackApply:
                     "CLIP",
                     {"tooltip": "The text encoder, for LoRAs that change the text encoder too."},
                 ),
-                "mode": (list(MODES), {"default": "auto", "tooltip": mode}),
+                "mode": inputs.mode(),
             },
             "hidden": inputs.pnginfo(),
         }
@@ -156,9 +149,7 @@ class LoraRackApply:
         extra_pnginfo: Any = None,
     ) -> dict[str, Any]:
         entries = located([] if stack is None else rows_on_wire(stack))
-        applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
-        host.note_applied(type(self).__name__, entries, extra_pnginfo)
+        applied = apply_rows(self, model, clip, entries, mismatch, mode, extra_pnginfo)
         used = host.used(entries)
         outputs = (applied.model, applied.clip, applied.report, infotext(used), civitai_resources(used))
-        verdicts = [verdict.as_json() for verdict in applied.verdicts]
-        return {"ui": {"text": [applied.report], "lora_rack": verdicts}, "result": outputs}
+        return output(applied.verdicts, applied.report, outputs)

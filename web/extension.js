@@ -21,7 +21,7 @@ import { TEXTS } from "./texts.js";
 const STACK_NODE = "LoraRackStack";
 const BLOCKS_NODE = "LoraRackBlocks";
 const SWEEP_NODES = ["LoraRackSliderPreview", "LoraRackSweepSheet"];
-const APPLY_NODE = "LoraRackApply";
+const APPLYING = ["LoraRackApply", "LoraRackEncode"];
 const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
 const RACK_WIDGET = "lora_rack";
@@ -71,7 +71,7 @@ app.registerExtension({
     if (node.comfyClass === STACK_NODE) mountRack(node);
     if (node.comfyClass === BLOCKS_NODE) mountEqualiser(node, server, host);
     if (SWEEP_NODES.includes(node.comfyClass ?? "")) mountScrubber(node, (path) => api.apiURL(path), host);
-    if (node.comfyClass === APPLY_NODE) handOnVerdicts(node);
+    if (APPLYING.includes(node.comfyClass ?? "")) handOnVerdicts(node);
   },
 });
 
@@ -282,7 +282,7 @@ function followWires(node, editor, view) {
 }
 
 /**
- * After a run, tell the racks whose stacks an Apply node has applied what became of their rows.
+ * After a run, tell the racks whose stacks a node has applied what became of their rows.
  *
  * @param {LGraphNode} node
  */

@@ -12,3 +12,7 @@ class RackError(Exception):
     def facts(self) -> dict[str, Any]:
         """What a page or a program needs besides the text, as plain values."""
         return {}
+
+    def begin_with(self, place: str) -> None:
+        """Let the message begin with where this is: a row, an input."""
+        self.args = (f"{place}: {self}",)

@@ -24,11 +24,6 @@ class UnresolvedLora(RackError):
         self.candidates = tuple(candidates)
         super().__init__(message)
 
-    def in_row(self, row: int) -> UnresolvedLora:
-        """This error, its message begun with the row of a stack (from 1) that has the name."""
-        self.args = (f"row {row}: {self}",)
-        return self
-
     @property
     def facts(self) -> dict[str, Any]:
         return {"name": self.name, "candidates": list(self.candidates)}

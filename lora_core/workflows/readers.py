@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import NotConvertible
 from ..grammar import scan, scan_prompt
-from ..stack import Entry
+from ..stack import Entry, not_in
 from .block_vectors import read_inspire
 from .graph import Node
 from .schedules import scheduled_tags
@@ -85,9 +85,12 @@ def _stack_text(node: Node, values: Values) -> Said:
 
 
 def _prompt_tags(node: Node, values: Values) -> Said:
-    """The tags of our own prompts."""
-    texts = [value for value in values.values() if isinstance(value, str)]
-    return tags_of("\n".join(texts))
+    """The tags of our own prompts; one that stands in the positive and in the negative acts once."""
+    found = [tags_of(value) for value in values.values() if isinstance(value, str)]
+    rows: list[Entry] = []
+    for said in found:
+        rows += not_in(rows, said.entries)[0]
+    return Said(tuple(rows), (), tuple(problem for said in found for problem in said.problems))
 
 
 def tags_of(text: str) -> Said:

@@ -3,6 +3,7 @@
 Nodes import this package alone; only the modules in it import the host.
 """
 
+from .encoding import encode
 from .files import embedding_names, metadata_of, words_of
 from .inspecting import Inspected, inspect_lora
 from .library import (
@@ -35,6 +36,7 @@ __all__ = [
     "check",
     "check_all",
     "embedding_names",
+    "encode",
     "encode_sweep",
     "facts_of",
     "find_slider",

@@ -121,7 +121,8 @@ def resolve_active(entries: Iterable[Entry]) -> list[Located]:
             known[part] = known.get(part) or locate(entry)
             located.append(replace(known[part], **{**_values(entry), "name": known[part].name}))
         except UnresolvedLora as error:
-            raise error.in_row(row) from None
+            error.begin_with(f"row {row}")
+            raise
     return located
 
 

@@ -43,6 +43,26 @@ CONTRACT = {
         {"text": "STRING", "stack": "LORA_STACK", "embeddings": "BOOLEAN"},
         [("STRING", "prompt"), ("LORA_STACK", "stack")],
     ),
+    "LoraRackEncode": (
+        {
+            "model": "MODEL",
+            "clip": "CLIP",
+            "positive": "STRING",
+            "negative": "STRING",
+            "stack": "LORA_STACK",
+            "embeddings": "BOOLEAN",
+            "mode": "COMBO",
+            "mismatch": "COMBO",
+        },
+        [
+            ("MODEL", "MODEL"),
+            ("CLIP", "CLIP"),
+            ("CONDITIONING", "positive"),
+            ("CONDITIONING", "negative"),
+            ("STRING", "report"),
+            ("STRING", "trigger_words"),
+        ],
+    ),
     "LoraRackBlocks": ({"lora_name": "COMBO", "blocks": "STRING"}, [("STRING", "blocks")]),
     "LoraRackApply": (
         {"model": "MODEL", "clip": "CLIP", "stack": "LORA_STACK", "mismatch": "COMBO", "mode": "COMBO"},

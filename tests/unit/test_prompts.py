@@ -13,7 +13,7 @@ from lora_core.errors import BadStackText
 from lora_core.grammar import read_prompt, scan_prompt
 from lora_core.grammar.embeddings import prefix_embeddings
 from lora_core.schedule import Steps, StrengthCurve
-from lora_core.stack import Entry
+from lora_core.stack import Entry, not_in
 
 TIDIED = [
     ("a lake <lora:ink:0.8> at night", "a lake at night"),
@@ -208,3 +208,12 @@ def test_taking_the_prefixes_and_spaces_out_again_gives_the_text(text: str) -> N
 
 def test_without_embeddings_a_prompt_is_as_it_was() -> None:
     assert prefix_embeddings("foo, bar", []) == "foo, bar"
+
+
+def test_a_tag_of_both_prompts_is_told_from_others_of_its_file() -> None:
+    first = [Entry("ink", 0.8, 0.8), Entry("oil")]
+    same, stronger, windowed = Entry("ink", 0.8, 0.8, hash="0123456789"), Entry("ink"), Entry("oil", stop=0.5)
+    new, twice = not_in(first, [same, stronger, windowed, same])
+    assert new == [stronger, windowed]
+    assert twice == [same, same]
+    assert not_in([], [stronger, stronger]) == ([stronger, stronger], [])

@@ -129,6 +129,11 @@ EASY = {
             ["<lora:a:1:hash=0123456789>", "# <lora:b:0.5:lbwe=IN05/attn=0.3>"],
         ),
         ("LoraRackPrompt", {"text": "a lake <lora:a:0.5>, night"}, ["<lora:a:0.5>"]),
+        (
+            "LoraRackEncode",
+            {"positive": "<lora:a:0.5> a <lora:a:0.5>", "negative": "<lora:a:0.5> <lora:a:1> <lora:b:1>"},
+            ["<lora:a:0.5>", "<lora:a:0.5>", "<lora:a:1>", "<lora:b:1>"],
+        ),
         ("LoraRackSliders", {"detail": 0.5, "detail_lora": "d", "brightness": 0}, ["<lora:d:0.5>"]),
         ("LoraRackInspect", {"lora_name": "a"}, []),
         ("LoraRackBlocks", {"lora_name": "a", "blocks": "OUTALL"}, []),
