@@ -7,6 +7,7 @@ from .nodes.blocks import LoraRackBlocks
 from .nodes.encode import LoraRackEncode
 from .nodes.inspect import LoraRackInspect
 from .nodes.load import LoraRackLoad
+from .nodes.overlap import LoraRackOverlap
 from .nodes.page import routes
 from .nodes.prompt import LoraRackPrompt
 from .nodes.save import LoraRackSave
@@ -29,6 +30,7 @@ NODE_CLASS_MAPPINGS = {
     "LoraRackSweepSheet": LoraRackSweepSheet,
     "LoraRackInspect": LoraRackInspect,
     "LoraRackSave": LoraRackSave,
+    "LoraRackOverlap": LoraRackOverlap,
     "LoraRackBlocks": LoraRackBlocks,
 }
 
@@ -46,6 +48,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {
     "LoraRackSweepSheet": "Sweep Contact Sheet",
     "LoraRackInspect": "Inspect LoRA",
     "LoraRackSave": "Save LoRA Stack",
+    "LoraRackOverlap": "LoRA Overlap",
     "LoraRackBlocks": "LoRA Block Weights",
 }
 

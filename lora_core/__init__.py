@@ -14,8 +14,10 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `library`: which file does a name or a hash mean?
 - `fetching`: how does a file that is not here come here?
 - `applying`: how do several LoRAs become one patch a weight, and what became of each?
+- `changes`: what does a stack do to each weight, as factors or as a difference?
 - `baking`: how is a stack written into a checkpoint?
 - `saving`: how does a stack leave as one ordinary LoRA file?
+- `overlap`: where do the LoRAs of a stack get in each other's way, and what balances them?
 - `live`: how do they act while the model samples, with no weight written?
 - `axes`, `measures`: which strengths does a sweep show, and what do its pictures measure?
 - `reports`: where in a model does a LoRA work, and how do two differ?
@@ -42,8 +44,10 @@ LAYERS = (
     "library",
     "fetching",
     "applying",
+    "changes",
     "baking",
     "saving",
+    "overlap",
     "live",
     "axes",
     "measures",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,18 +17,16 @@ import torch
 
 from .applying import (
     ForeignStep,
-    Match,
     ModelNames,
     Step,
     Verdict,
-    fuse,
     require_blocks,
     weights_in,
 )
-from .blocks import BlockWeights, Weight, within
+from .changes import LayerUse, layer_uses, steps_of
 from .errors import BadJson, CannotMerge
-from .grammar import write
-from .key_maps import Checkpoint, KeyMap, StoredAt, Target, read_layout
+from .grammar import write_safely
+from .key_maps import Checkpoint, StoredAt, Target, read_layout
 from .reading import (
     Form,
     Header,
@@ -42,7 +40,7 @@ from .reading import (
     total_size,
     write_tensor,
 )
-from .stack import Entry, Stack
+from .stack import Entry
 from .untrusted import read_json
 
 if TYPE_CHECKING:
@@ -55,17 +53,6 @@ _OUTDATED = ("modelspec.hash_sha256",)  # describes the tensors as they were
 
 
 @dataclass(frozen=True, eq=False)
-class _BakedUse:
-    """One layer of one LoRA, and the weight it changes."""
-
-    index: int  # of the LoRA in the stack
-    layer: str
-    target: Target
-    strength: float
-    weight: Weight  # of its block
-
-
-@dataclass(frozen=True, eq=False)
 class Bake:
     """What a stack will do to a checkpoint; nothing has been read of either but their headers."""
 
@@ -73,7 +60,7 @@ class Bake:
     layout: Checkpoint
     loras: tuple[PartialLora, ...]
     verdicts: tuple[Verdict, ...]
-    uses: Mapping[str, Mapping[StoredAt, Sequence[_BakedUse]]]  # by key of the file
+    uses: Mapping[str, Mapping[StoredAt, Sequence[LayerUse]]]  # by key of the file
 
     @property
     def changed(self) -> int:
@@ -84,7 +71,7 @@ class Bake:
         """The shape a tensor will have: its own, unless a LoRA of the stack makes it larger."""
         shape = self.header.tensors[key].shape
         for use in (use for uses in self.uses.get(key, {}).values() for use in uses):
-            for adapter in self.verdicts[use.index].lora.layers[use.layer]:
+            for adapter in self.verdicts[use.row].lora.layers[use.layer]:
                 if adapter.grown_shape is not None:
                     shape = tuple(map(max, shape, adapter.grown_shape))
         return shape
@@ -109,18 +96,9 @@ class Bake:
                     part.copy_(result)
         return weight if scale is None else weight.div_(scale)
 
-    def _steps(self, uses: Sequence[_BakedUse]) -> list[Step]:
+    def _steps(self, uses: Sequence[LayerUse]) -> list[Step]:
         """What happens to one weight, in order."""
-        matches: list[Match] = []
-        strengths: list[float] = []
-        weights: list[Mapping[str, Weight]] = []
-        for index in dict.fromkeys(use.index for use in uses):
-            mine = [use for use in uses if use.index == index]
-            layers = {use.layer: use.target for use in mine}
-            matches.append(Match(self.loras[index].layers(layers), layers, ()))
-            strengths.append(mine[0].strength)
-            weights.append({mine[0].target.key: mine[0].weight})
-        (steps,) = fuse(matches).at(strengths, weights).values()
+        steps = steps_of(uses, lambda row, layers: self.loras[row].layers(layers))
         return [step for step in steps if not isinstance(step, ForeignStep)]
 
 
@@ -147,32 +125,25 @@ def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path])
         verdicts[-1].require_effect()
     if model_map:
         require_blocks(entries, model_map)
-    uses: dict[str, dict[StoredAt, list[_BakedUse]]] = {}
+    uses: dict[str, dict[StoredAt, list[LayerUse]]] = {}
     for index, verdict in enumerate(verdicts):
         entry = verdict.entry
         if model_map and verdict.model:
-            found = _uses(index, entry.strength_model, entry.blocks, verdict.model, model_map)
+            found = layer_uses(
+                index, entry.strength_model, verdict.model.layers, weights_in(entry.blocks, model_map)
+            )
             _add(uses, found, layout.model, header)
         if clip_map and verdict.clip:
-            found = _uses(index, entry.strength_clip, entry.blocks, verdict.clip, clip_map)
+            found = layer_uses(
+                index, entry.strength_clip, verdict.clip.layers, weights_in(entry.blocks, clip_map)
+            )
             _add(uses, found, layout.clip, header)
     return Bake(header, layout, loras, tuple(verdicts), uses)
 
 
-def _uses(
-    index: int, strength: float, blocks: BlockWeights, matched: Match, key_map: KeyMap
-) -> Iterator[_BakedUse]:
-    """The layers of a LoRA that change something in one model."""
-    weights = weights_in(blocks, key_map)
-    for layer, target in matched.layers.items():
-        weight = 1.0 if weights is None else weights[target.key]
-        if strength and within(weight, target.offset):
-            yield _BakedUse(index, layer, target, strength, weight)
-
-
 def _add(
-    uses: dict[str, dict[StoredAt, list[_BakedUse]]],
-    found: Iterable[_BakedUse],
+    uses: dict[str, dict[StoredAt, list[LayerUse]]],
+    found: Iterable[LayerUse],
     places: Mapping[str, StoredAt],
     header: Header,
 ) -> None:
@@ -279,7 +250,7 @@ def _metadata(planned: Bake) -> dict[str, str]:
     entries = [v.entry for v in planned.verdicts]
     record = {
         "checkpoint": planned.header.stamp.path.name,
-        "stack": _stack_text(names, entries),
+        "stack": write_safely([replace(e, name=name) for name, e in zip(names, entries, strict=True)]),
         "loras": [
             {
                 "name": name,
@@ -291,9 +262,3 @@ def _metadata(planned: Bake) -> dict[str, str]:
         ],
     }
     return {"format": "pt", **kept, BAKED: json.dumps([*baked(kept), record], ensure_ascii=False)}
-
-
-def _stack_text(names: Sequence[str], entries: Sequence[Entry]) -> str:
-    safe = [name.translate({ord(c): "_" for c in "<>:\r\n"}).strip() for name in names]
-    rows = [replace(entry, name=name) for name, entry in zip(safe, entries, strict=True)]
-    return write(Stack(tuple(rows)))

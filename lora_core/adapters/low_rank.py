@@ -108,6 +108,13 @@ class LowRankRun(Adapter):
             return replace(self, up=self.up.narrow(0, start, length))
         return replace(self, down=self.down.narrow(1, start, length))
 
+    @property
+    def product_rank(self) -> int:
+        return self.rank
+
+    def factors(self) -> Factors:
+        return Factors(self.up.to(self.scales.dtype) * self.scales, self.down, 1.0)
+
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:

@@ -63,11 +63,12 @@ def read_size(text: str) -> int:
 class ProgressBar:
     """A line on stderr that fills up, in a `with`. Nothing is drawn where no one looks, unless asked for.
 
-    What is counted are bytes; `has_speed` shows them per second too.
+    What is counted are bytes, and `has_speed` shows them per second too; or what `counts` names.
     """
 
-    def __init__(self, shown: bool | None, out: TextIO, has_speed: bool = False) -> None:
+    def __init__(self, shown: bool | None, out: TextIO, has_speed: bool = False, counts: str = "") -> None:
         self._has_speed = has_speed
+        self._counts = counts
         self._out = out
         self._shown = out.isatty() if shown is None else shown
         self._started = time.monotonic()
@@ -93,7 +94,6 @@ class ProgressBar:
         seconds = now - self._started
         left = f"{seconds / share - seconds:.0f} s left" if 0 < share < 1 else f"{seconds:.0f} s"
         speed = f"{size_text(done / seconds)}/s  " if self._has_speed and seconds > 0 else ""
-        print(
-            f"\r{bar} {share:4.0%}  {size_text(done)}  {speed}{left}   ", end="", file=self._out, flush=True
-        )
+        count = f"{done} {self._counts}" if self._counts else size_text(done)
+        print(f"\r{bar} {share:4.0%}  {count}  {speed}{left}   ", end="", file=self._out, flush=True)
         self._in_line = True

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import WrongUse
-from ..key_maps import KeyMap, StoredAt, read_layout
-from ..reading import Header, PartialLora, TensorReader, read_header, refuse_existing
-from ..saving import DTYPES, NAMINGS, SavePlan, SaveRow, SaveSide, Size, plan_save, write_save
+from ..changes import StackRow
+from ..reading import PartialLora, refuse_existing
+from ..saving import DTYPES, NAMINGS, SavePlan, Size, plan_save, write_save
 from ..stack import Entry
+from .models import sides_of
 from .output import ProgressBar, add_json_option, print_json, read_size, size_text
 from .stacks import add_stack_options, stack_of
 
@@ -60,21 +59,21 @@ def _add_options(parser: argparse.ArgumentParser, needs_size: bool) -> None:
 
 def run_save(options: argparse.Namespace) -> int:
     """Plan the stack, say what it costs, write it."""
-    rows = [SaveRow(row.entry, PartialLora(row.path)) for row in stack_of(options)]
+    rows = [StackRow(row.entry, PartialLora(row.path)) for row in stack_of(options)]
     return _run(rows, options, options.without_windows)
 
 
 def run_resize(options: argparse.Namespace) -> int:
     """The same for one file at strength 1."""
     entry = Entry(options.file.name.strip() or "lora")
-    return _run([SaveRow(entry, PartialLora(options.file))], options, False)
+    return _run([StackRow(entry, PartialLora(options.file))], options, False)
 
 
-def _run(rows: list[SaveRow], options: argparse.Namespace, without_windows: bool) -> int:
+def _run(rows: list[StackRow], options: argparse.Namespace, without_windows: bool) -> int:
     refuse_existing(options.out, options.force)
     size = Size(options.rank, options.keep, options.max)
-    sides = _sides(options.model) if options.model else []
-    with ProgressBar(options.progress, sys.stderr) as progress:
+    sides = sides_of(options.model) if options.model else []
+    with ProgressBar(options.progress, sys.stderr, counts="weights") as progress:
         planned = plan_save(
             rows, sides, size, DTYPES[options.dtype], options.naming, without_windows, progress
         )
@@ -97,31 +96,6 @@ def _json(planned: SavePlan, out: Path, written: int) -> dict[str, Any]:
         "error_by_block": planned.error_by_block(),
         "notes": list(planned.notes),
     }
-
-
-def _sides(checkpoint: Path) -> list[SaveSide]:
-    """What a checkpoint has of a model and of text encoders."""
-    header = read_header(checkpoint)
-    layout = read_layout({key: info.shape for key, info in header.tensors.items()})
-    maps: list[tuple[bool, KeyMap, Any]] = []
-    if layout.model:
-        maps.append((False, layout.model_map(), layout.model))
-    if layout.clip:
-        maps.append((True, layout.clip_map(), layout.clip))
-    if not maps:
-        raise WrongUse(f"{checkpoint}: holds no model that is known")
-    return [SaveSide(is_text, names, _weight_of(header, places)) for is_text, names, places in maps]
-
-
-def _weight_of(header: Header, places: dict[str, StoredAt]) -> Callable[[str], Any]:
-    def weight(key: str) -> Any:
-        place = places.get(key)
-        if place is None or not header.tensors[place.key].dtype.is_floating_point:
-            return None
-        with TensorReader(header) as reader:
-            return place.view(reader.read(place.key).float())
-
-    return weight
 
 
 def _positive(text: str) -> int:

@@ -36,6 +36,7 @@
     │   ├── SiteError          the site did not answer, or not as its documentation says
     │   ├── TransferFailed     the bytes that came are not the file that was promised
     │   └── CannotStore        no room, no right to write, or another file is in the place
+    ├── CannotCombine          LoRAs whose changes cannot be worked out together
     ├── CannotSave             a stack that no LoRA file can hold, or not the one asked for
     ├── CannotMerge            a change that cannot be written into these weights as asked
     ├── CannotCompare          two files that cannot be compared by what they do
@@ -51,6 +52,7 @@ Messages say what is wrong, where, what was found, and what to do.
 
 from .applying import (
     BadMode,
+    CannotCombine,
     CannotCompare,
     CannotMerge,
     CannotSave,
@@ -102,6 +104,7 @@ __all__ = [
     "BadText",
     "BadWorkflow",
     "BrokenFile",
+    "CannotCombine",
     "CannotCompare",
     "CannotMerge",
     "CannotSave",

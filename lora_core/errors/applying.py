@@ -15,6 +15,10 @@ class SweepMismatch(RackError):
     """A sweep meets a latent, pictures or a model that are not its own."""
 
 
+class CannotCombine(RackError):
+    """LoRAs whose changes cannot be worked out together: two families, or a change no weight shows."""
+
+
 class CannotSave(RackError):
     """A stack that no LoRA file can hold, or not in the form asked for."""
 

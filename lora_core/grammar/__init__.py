@@ -25,7 +25,7 @@ from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
 from .rows import scan
 from .scanner import MOST_ERRORS, MOST_ROWS, Scan, Tag
 from .timing import scheduled, with_times
-from .writing import write, write_entry
+from .writing import write, write_entry, write_safely
 
 __all__ = [
     "MOST_ERRORS",
@@ -43,6 +43,7 @@ __all__ = [
     "with_times",
     "write",
     "write_entry",
+    "write_safely",
 ]
 
 

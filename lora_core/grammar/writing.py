@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ..blocks import write_number
 from ..errors import BadRow
@@ -21,6 +23,12 @@ def write(stack: Stack) -> str:
     return "\n".join(
         _write_comment(row) if isinstance(row, Comment) else write_entry(row) for row in stack.rows
     )
+
+
+def write_safely(entries: Sequence[Entry]) -> str:
+    """The text of entries to be shown or kept: what no tag can hold in a file's name becomes `_`."""
+    safe = [_FORBIDDEN.sub("_", entry.name).strip() for entry in entries]
+    return write(Stack(tuple(replace(entry, name=name) for name, entry in zip(safe, entries, strict=True))))
 
 
 def write_entry(entry: Entry) -> str:

@@ -14,7 +14,7 @@ from heapq import merge
 import torch
 from torch import Tensor
 
-from .changes import WeightChange
+from ..changes import WeightChange
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import CannotSave
 from ..key_maps import KeyMap, Target, comfyui_names, diffusers_names, kohya_names
@@ -16,7 +16,10 @@ _NAMES = {"ComfyUI": comfyui_names, "kohya": kohya_names, "diffusers": diffusers
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """A layer of the file, and the target it stands for: a weight, or some rows of one."""
+    """A layer of the file, and the target it stands for: a weight, or some rows of one.
+
+    That of a bias ends in `.bias`.
+    """
 
     name: str
     target: Target
@@ -39,7 +42,7 @@ class Namer:
         found = self._by_key.get(weight, [])
         whole = [layer for layer in found if layer.target.offset is None]
         if whole:
-            return whole[:1]
+            return [replace(whole[0], name=f"{whole[0].name}.bias")] if is_bias else whole[:1]
         parts = [*_tiles(found, self._shapes[weight][0])]
         if not parts or is_bias:
             raise CannotSave(

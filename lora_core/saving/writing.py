@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,9 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CannotSave
-from ..grammar import write
-from ..reading import Form, header_bytes, replacing, sha256, total_size, write_tensor
-from ..stack import Stack
+from ..reading import Form, header_bytes, replacing, total_size, write_tensor
 from .planning import SavePlan
 
 _LEGACY = slice(2**20, 2**20 + 2**16)  # the bytes of a file that kohya's older hash is of
@@ -21,7 +18,7 @@ _LEGACY = slice(2**20, 2**20 + 2**16)  # the bytes of a file that kohya's older 
 
 def write_save(plan: SavePlan, out: Path, force: bool = False) -> int:
     """Write the file and return its bytes. It appears whole or not at all. Raises RackError."""
-    if any(row.lora.stamp.path.resolve() == out.resolve() for row in plan.rows):
+    if any(file.resolve() == out.resolve() for file in plan.files):
         raise CannotSave(f"{out} is one of the LoRAs that are saved. Choose another name")
     if not out.parent.is_dir():
         raise CannotSave(f"{out.parent}: is no folder. Make it, or choose another")
@@ -37,29 +34,10 @@ def write_save(plan: SavePlan, out: Path, force: bool = False) -> int:
 
 
 def metadata(plan: SavePlan, tensors: Mapping[str, Tensor]) -> dict[str, str]:
-    """What the file says of itself: what it was made of, its family, kohya's two hashes of its tensors."""
-    headers = [row.lora.metadata for row in plan.rows]
-    files = [row.lora.stamp.path for row in plan.rows]
-    found = {"ss_network_module": "networks.lora"}
-    found |= _same(headers, "ss_base_model_version") | _same(headers, "modelspec.architecture")
-    training = {key: value for key, value in found.items() if key.startswith("ss_")}
-    found["sshs_model_hash"], found["sshs_legacy_hash"] = _hashes(tensors, training)
-    found["modelspec.sai_model_spec"] = "1.0.0"
-    found["modelspec.title"] = " + ".join(file.stem for file in files)
-    found["lora_rack.stack"] = write(Stack(tuple(row.entry for row in plan.rows)))
-    found["lora_rack.made_of"] = json.dumps(
-        [{"name": file.name, "sha256": sha256(file)} for file in files], ensure_ascii=False
-    )
-    words = [header.get("modelspec.trigger_phrase", "").strip() for header in headers]
-    if any(words):
-        found["modelspec.trigger_phrase"] = ", ".join(dict.fromkeys(filter(None, words)))
-    return found
-
-
-def _same(headers: list[Mapping[str, str]], key: str) -> dict[str, str]:
-    """The value that all headers which have the key agree on."""
-    values = {header[key] for header in headers if header.get(key)}
-    return {key: values.pop()} if len(values) == 1 else {}
+    """The plan's facts, and kohya's two hashes of the tensors."""
+    training = {key: value for key, value in plan.facts.items() if key.startswith("ss_")}
+    model_hash, legacy_hash = _hashes(tensors, training)
+    return {**plan.facts, "sshs_model_hash": model_hash, "sshs_legacy_hash": legacy_hash}
 
 
 def _hashes(tensors: Mapping[str, Tensor], training: Mapping[str, str]) -> tuple[str, str]:

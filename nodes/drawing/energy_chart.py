@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from ...lora_core.reports import Spectrum
+from .ink import font
+from .paper import FAINT, GRID, INK, PAPER, draw_labels, fitting, nice_top, percent, write
 
 # Words of an element (lora_core/families/elements.json) → name in the legend and colour; the first that is
 # among an element's words decides. Colours after Okabe and Ito 2008, which all kinds of eyes can tell apart.
@@ -25,7 +26,6 @@ _GROUPS: Mapping[str, tuple[str, str]] = {
 _OTHER = ("other", "#bcc1cc")
 _RELATIVE = "#5b6478"
 
-_PAPER, _INK, _FAINT, _GRID = "#ffffff", "#20242e", "#6b7280", "#e7e9ee"
 _LEFT, _RIGHT, _TOP, _GAP, _LABELS = 110, 40, 150, 70, 90  # px
 _WIDTH, _SHARE_HEIGHT, _RELATIVE_HEIGHT = 1440, 420, 170
 _NARROWEST, _WIDEST = 22, 140  # px a block
@@ -53,30 +53,28 @@ def energy_chart(spectrum: Spectrum, title: str) -> Image.Image:
     relative = [part.relative for part in blocks]
     known = [value for value in relative if value is not None]
     height = _TOP + _SHARE_HEIGHT + _LABELS + (_RELATIVE_HEIGHT + _GAP if known else 0)
-    image = Image.new("RGB", (width, height), _PAPER)
+    image = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(image)
-    _write(draw, (_LEFT, 28), _fitting(draw, title, 30, width - _LEFT - _RIGHT), 30, _INK)
+    write(draw, (_LEFT, 28), fitting(draw, title, 30, width - _LEFT - _RIGHT), 30, INK)
     where = spectrum.family if spectrum.has_model else f"{spectrum.family}, by the names of its layers"
-    _write(
-        draw, (_LEFT, 68), f"Share of the change (squared norm at strength 1) by block: {where}", 18, _FAINT
-    )
+    write(draw, (_LEFT, 68), f"Share of the change (squared norm at strength 1) by block: {where}", 18, FAINT)
     if not blocks:
-        _write(draw, (_LEFT, _TOP + 40), "Nothing to measure without a model.", 20, _FAINT)
+        write(draw, (_LEFT, _TOP + 40), "Nothing to measure without a model.", 20, FAINT)
         return image
     pitch = min((width - _LEFT - _RIGHT) / len(blocks), _WIDEST)
-    shares = _Panel(_TOP, _SHARE_HEIGHT, _nice_top(max(part.share for part in blocks)))
+    shares = _Panel(_TOP, _SHARE_HEIGHT, nice_top(max(part.share for part in blocks)))
     _draw_axis(draw, shares, width)
     _draw_legend(draw, _draw_stacks(draw, shares, spectrum, pitch))
     if known:
-        panel = _Panel(_TOP + _SHARE_HEIGHT + _GAP, _RELATIVE_HEIGHT, _nice_top(max(known)))
-        _write(
-            draw, (_LEFT, panel.top - 38), "Change in parts of the block's weights, norm by norm", 18, _FAINT
+        panel = _Panel(_TOP + _SHARE_HEIGHT + _GAP, _RELATIVE_HEIGHT, nice_top(max(known)))
+        write(
+            draw, (_LEFT, panel.top - 38), "Change in parts of the block's weights, norm by norm", 18, FAINT
         )
         _draw_axis(draw, panel, width)
         for place, value in enumerate(relative):
             if value is not None:
                 _bar(draw, place, pitch, panel.y(value), panel.y(0), _RELATIVE)
-    _draw_labels(image, [part.block for part in blocks], pitch, height - _LABELS + 12)
+    draw_labels(image, [part.block for part in blocks], _LEFT, pitch, height - _LABELS + 12)
     return image
 
 
@@ -116,67 +114,13 @@ def _draw_axis(draw: ImageDraw.ImageDraw, panel: _Panel, width: int) -> None:
     for step in range(steps + 1):
         value = panel.highest * step / steps
         y = round(panel.y(value))
-        draw.line((_LEFT, y, width - _RIGHT, y), fill=_GRID if step else _FAINT)
-        _write(draw, (_LEFT - 12, y), _percent(value, panel.highest), 16, _FAINT, anchor="rm")
+        draw.line((_LEFT, y, width - _RIGHT, y), fill=GRID if step else FAINT)
+        write(draw, (_LEFT - 12, y), percent(value, panel.highest), 16, FAINT, anchor="rm")
 
 
 def _draw_legend(draw: ImageDraw.ImageDraw, groups: Sequence[tuple[str, str]]) -> None:
     x = float(_LEFT)
     for name, colour in groups:
         draw.rectangle((x, 106, x + 14, 120), fill=colour)
-        _write(draw, (x + 22, 113), name, 16, _INK, anchor="lm")
-        x += 22 + draw.textlength(name, font=_font(16)) + 28
-
-
-def _draw_labels(image: Image.Image, names: Sequence[str], pitch: float, top: int) -> None:
-    """Ids under the bars, upright where they are too long to stand side by side."""
-    draw = ImageDraw.Draw(image)
-    font = _font(15)
-    is_upright = max(draw.textlength(name, font=font) for name in names) > pitch - 6
-    for place, name in enumerate(names):
-        middle = _LEFT + (place + 0.5) * pitch
-        if not is_upright:
-            _write(draw, (middle, top), name, 15, _INK, anchor="ma")
-            continue
-        length = ceil(draw.textlength(name, font=font))
-        label = Image.new("RGB", (length + 2, 20), _PAPER)
-        _write(ImageDraw.Draw(label), (length + 1, 10), name, 15, _INK, anchor="rm")
-        image.paste(label.transpose(Image.Transpose.ROTATE_90), (round(middle) - 10, top))
-
-
-def _nice_top(highest: float) -> float:
-    """The least of 1, 2, 4, 8 times a power of ten that is not below: quarters of it are round numbers."""
-    if highest <= 0:
-        return 1.0
-    power = 10.0 ** floor(log10(highest))
-    return next(factor * power for factor in (1, 2, 4, 8, 10) if factor * power >= highest * 0.999)
-
-
-def _percent(value: float, highest: float) -> str:
-    """A tick of an axis that ends at `highest`, with as many digits as its quarters need."""
-    digits = max(0, 1 - floor(log10(highest * 100)))
-    return f"{value * 100:.{digits}f} %"
-
-
-def _fitting(draw: ImageDraw.ImageDraw, text: str, size: int, width: float) -> str:
-    font = _font(size)
-    if draw.textlength(text, font=font) <= width:
-        return text
-    while text and draw.textlength(f"{text}…", font=font) > width:
-        text = text[:-1]
-    return f"{text}…"
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _write(
-    draw: ImageDraw.ImageDraw,
-    at: tuple[float, float],
-    text: str,
-    size: int,
-    colour: str,
-    anchor: str = "la",
-) -> None:
-    draw.text(at, text, font=_font(size), fill=colour, anchor=anchor)
+        write(draw, (x + 22, 113), name, 16, INK, anchor="lm")
+        x += 22 + draw.textlength(name, font=font(16)) + 28

@@ -21,6 +21,7 @@ from .library import (
     resolve_name,
 )
 from .made_with import note_applied, on_prompt, record, used
+from .overlapping import measure_stack
 from .patching import Applied, apply_stack
 from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
 from .saving import plan_stack, write_stack
@@ -48,6 +49,7 @@ __all__ = [
     "look_up_all",
     "lora_names",
     "lora_path",
+    "measure_stack",
     "metadata_of",
     "note_applied",
     "on_prompt",

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import comfy.utils
 import folder_paths
 import torch
-from torch import Tensor
 
-from ...lora_core.key_maps import KeyMap, Target
+from ...lora_core.changes import StackRow
 from ...lora_core.reading import PartialLora
-from ...lora_core.saving import SavePlan, SaveRow, SaveSide, Size, plan_save, write_save
+from ...lora_core.saving import SavePlan, Size, plan_save, write_save
 from ...lora_core.stack import Entry
-from .key_maps import clip_map, model_map
 from .library import lora_path
-from .weights import weights_of
+from .stack_sides import stack_sides
 
 
 def plan_stack(
@@ -26,14 +24,9 @@ def plan_stack(
     """What the file of a stack will be; `model` and `clip` may be None. Raises what `plan_save` does, or
     UnresolvedLora.
     """
-    rows = [SaveRow(entry, PartialLora(lora_path(entry))) for entry in entries if entry.is_active]
-    sides = []
-    if model is not None:
-        sides.append(SaveSide(False, model_map(model), _weight_in(model_map(model), model)))
-    if clip is not None:
-        sides.append(SaveSide(True, clip_map(clip), _weight_in(clip_map(clip), clip.patcher)))
+    rows = [StackRow(entry, PartialLora(lora_path(entry))) for entry in entries if entry.is_active]
     bar = comfy.utils.ProgressBar(1)
-    return plan_save(rows, sides, size, dtype, naming, progress=bar.update_absolute)
+    return plan_save(rows, stack_sides(model, clip), size, dtype, naming, progress=bar.update_absolute)
 
 
 def write_stack(plan: SavePlan, prefix: str) -> Path:
@@ -43,8 +36,3 @@ def write_stack(plan: SavePlan, prefix: str) -> Path:
         counter += 1
     write_save(plan, out)
     return out
-
-
-def _weight_in(names: KeyMap, patcher: Any) -> Callable[[str], Tensor | None]:
-    weight = weights_of(patcher)
-    return lambda key: weight(Target(key)) if key in names.shapes else None

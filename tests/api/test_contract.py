@@ -78,6 +78,10 @@ CONTRACT = {
         {"lora_name": "COMBO", "model": "MODEL", "clip": "CLIP"},
         [("STRING", "report"), ("IMAGE", "chart")],
     ),
+    "LoraRackOverlap": (
+        {"stack": "LORA_STACK", "model": "MODEL"},
+        [("STRING", "report"), ("IMAGE", "chart"), ("LORA_STACK", "balanced")],
+    ),
     "LoraRackSave": (
         {
             "filename_prefix": "STRING",

@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save
 from small_files import TEXT_LAYER, UNET_LAYER, json_of, pair, random, save_lora
 from torch import Tensor
 
+from lora_core.changes import WeightChange
 from lora_core.cli import main
-from lora_core.saving import WeightChange, spectral
+from lora_core.saving import spectral
 from lora_core.saving.compress import ranks_for_size
 
 EXACT = 5e-7  # of the weight's scale: float32 rounded in another order

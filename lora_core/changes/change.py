@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from ..adapters import Adapter, InParts, LoHa, LoKr, LowRank, LowRankRun
+from ..adapters import Adapter, InParts, LoKr
 from ..applying import Step
 
-_DTYPE = torch.float32
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class WeightChange:
         if self.difference is None:
             return self
         u, s, v = torch.linalg.svd(self.full().flatten(1), full_matrices=False)
-        kept = int((s > s.max() * torch.finfo(_DTYPE).eps).sum()) if s.numel() else 0
+        kept = int((s > s.max() * torch.finfo(torch.float32).eps).sum()) if s.numel() else 0
         return WeightChange(self.shape, u[:, :kept] * s[:kept], v[:kept])
 
 
@@ -65,7 +66,7 @@ def change_of(steps: Sequence[Step], shape: tuple[int, ...], weight: Tensor | No
     if needs_weight(steps):
         if weight is None:
             raise ValueError("a change that depends on the weight takes the weight")
-        return _by_applying(steps, shape, weight.to(_DTYPE))
+        return _by_applying(steps, shape, weight.to(torch.float32))
     ups: list[Tensor] = []
     downs: list[Tensor] = []
     rest: list[Step] = []
@@ -88,7 +89,7 @@ def _by_applying(steps: Sequence[Step], shape: tuple[int, ...], weight: Tensor) 
     changed = weight.clone()
     for step in steps:
         part = changed if step.target.offset is None else changed.narrow(*step.target.offset)
-        result = step.adapter.apply(part, step.strength, _DTYPE, step.target.function)
+        result = step.adapter.apply(part, step.strength, torch.float32, step.target.function)
         if result.data_ptr() != part.data_ptr():
             part.copy_(result)
     none = torch.zeros(shape[0], 0), torch.zeros(0, prod(shape[1:]))
@@ -97,32 +98,33 @@ def _by_applying(steps: Sequence[Step], shape: tuple[int, ...], weight: Tensor) 
 
 def _factors(adapter: Adapter, shape: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:
     """`up` (out, R) and `down` (R, columns) whose product is the change at strength 1; None where there are
-    none, or where they are no smaller than the difference.
+    none, or where they are made for the purpose and no smaller than the difference.
     """
-    found: tuple[Tensor, Tensor] | None = None
-    if isinstance(adapter, LowRank):
-        found = adapter.up.flatten(1).to(_DTYPE) * adapter.scale, adapter.down.flatten(1).to(_DTYPE)
-    elif isinstance(adapter, LowRankRun):
-        found = adapter.up.to(_DTYPE) * adapter.scales, adapter.down.to(_DTYPE)
-    elif isinstance(adapter, LoKr):
-        found = _kronecker(adapter)
-    elif isinstance(adapter, LoHa):
-        found = _hadamard(adapter)
-    elif isinstance(adapter, InParts):
-        found = _in_parts(adapter, shape)
-    if found is None or isinstance(adapter, LowRank | LowRankRun):
-        return found
-    (out, rank), columns = found[0].shape, found[1].shape[1]
-    return found if rank * (out + columns) < out * columns else None
+    if isinstance(adapter, InParts):
+        return _in_parts(adapter, shape)
+    if isinstance(adapter, LoKr):
+        up, down = _kronecker(adapter)
+        return (up, down) if _is_smaller(up.shape[1], adapter) else None
+    rank = adapter.product_rank
+    if rank is None or (rank != adapter.rank and not _is_smaller(rank, adapter)):
+        return None
+    up, down, scale = adapter.factors()
+    return up.to(torch.float32) * scale, down.to(torch.float32)
+
+
+def _is_smaller(rank: int, adapter: Adapter) -> bool:
+    """Whether factors of this rank have fewer numbers than their product."""
+    out, columns = adapter.change_shape or (0, 0)
+    return rank * (out + columns) < out * columns
 
 
 def _kronecker(adapter: LoKr) -> tuple[Tensor, Tensor]:
     """(A·B) ⊗ (C·D) = (A ⊗ C) · (B ⊗ D); a half that is stored whole is itself times 1."""
     pairs = []
     for first, last in ((adapter.left, adapter.left_b), (adapter.right, adapter.right_b)):
-        first = first.to(_DTYPE)
+        first = first.to(torch.float32)
         if last is not None:
-            pairs.append((first, last.to(_DTYPE)))
+            pairs.append((first, last.to(torch.float32)))
         elif first.shape[0] <= first.shape[1]:
             pairs.append((torch.eye(first.shape[0]), first))
         else:
@@ -131,19 +133,6 @@ def _kronecker(adapter: LoKr) -> tuple[Tensor, Tensor]:
     return torch.kron(a.contiguous(), c.contiguous()) * adapter.scale, torch.kron(
         b.contiguous(), d.contiguous()
     )
-
-
-def _hadamard(adapter: LoHa) -> tuple[Tensor, Tensor] | None:
-    out, columns = adapter.change_shape
-    rank = adapter.w1_a.shape[1] * adapter.w2_a.shape[1]
-    if rank * (out + columns) >= out * columns:
-        return None
-    w1_a, w1_b, w2_a, w2_b = (
-        tensor.to(_DTYPE) for tensor in (adapter.w1_a, adapter.w1_b, adapter.w2_a, adapter.w2_b)
-    )
-    up = (w1_a[:, :, None] * w2_a[:, None, :]).reshape(out, rank)
-    down = (w1_b[:, None, :] * w2_b[None, :, :]).reshape(rank, columns)
-    return up * adapter.scale, down
 
 
 def _in_parts(adapter: InParts, shape: tuple[int, ...]) -> tuple[Tensor, Tensor] | None:

@@ -1,0 +1,23 @@
+"""What does a stack do to each weight, as factors or as a difference?
+
+`weights` finds the weights a stack changes, with a model or by the names in the files, and `change` says what
+some rows do to one; `uses` makes steps of their layers.
+"""
+
+from .change import WeightChange, change_of, needs_weight
+from .uses import LayerUse, layer_uses, steps_of
+from .weights import ChangedWeight, StackRow, StackSide, changed_weights, left_out
+
+__all__ = [
+    "ChangedWeight",
+    "LayerUse",
+    "StackRow",
+    "StackSide",
+    "WeightChange",
+    "change_of",
+    "changed_weights",
+    "layer_uses",
+    "left_out",
+    "needs_weight",
+    "steps_of",
+]
