@@ -11,6 +11,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `blocks`: which block of the model is that weight in, and what is it there?
 - `schedule`: when in a sampling is a LoRA on, and how strong then?
 - `stack`, `grammar`: which LoRAs are on, and how strong? The data, and its text.
+- `racks`: which stack is kept under a name?
 - `library`: which file does a name or a hash mean?
 - `fetching`: how does a file that is not here come here?
 - `applying`: how do several LoRAs become one patch a weight, and what became of each?
@@ -41,6 +42,7 @@ LAYERS = (
     "schedule",
     "stack",
     "grammar",
+    "racks",
     "library",
     "fetching",
     "applying",

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from .blocks import NEUTRAL, BlockWeights
-from .errors import BadMode, BadRow
+from .errors import BadMode, BadRow, MissingRack
 from .schedule import Moment, Steps, StrengthCurve
 from .untrusted import shown
 
@@ -150,14 +150,46 @@ class Comment:
 
 
 @dataclass(frozen=True)
-class Stack:
-    """Entries in the order they are applied, and the comments between them."""
+class NamedRack:
+    """A stack that is kept under a name, as one row; all its strengths are multiplied by `strength`.
 
-    rows: tuple[Entry | Comment, ...] = ()
+    racks/expanding.py puts its rows in its place.
+    """
+
+    name: str
+    strength: float = 1.0
+    enabled: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != self.name.strip():
+            raise BadRow(f"a rack's name may not be empty or have spaces around it: {shown(self.name)}")
+        if not math.isfinite(self.strength):
+            raise BadRow(f"the strength of the rack {shown(self.name)} must be a finite number")
+
+    @property
+    def is_active(self) -> bool:
+        """Whether its rows are wanted."""
+        return self.enabled and self.strength != 0
+
+
+Row = Entry | Comment | NamedRack
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Entries in the order they are applied, named racks among them, and the comments between them."""
+
+    rows: tuple[Row, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The entries alone, those switched off included."""
+        """The entries alone, those switched off included.
+
+        Raises MissingRack for a named rack that is on and was not expanded: its LoRAs would be lost.
+        """
+        for row in self.rows:
+            if isinstance(row, NamedRack) and row.is_active:
+                raise MissingRack(row.name, None)
         return tuple(row for row in self.rows if isinstance(row, Entry))
 
     @property

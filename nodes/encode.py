@@ -9,7 +9,7 @@ from ..lora_core.grammar import Prompt, read_prompt, scan_prompt
 from ..lora_core.stack import Entry, not_in
 from . import host, inputs
 from .applying import apply_rows, output
-from .rows import encoder_words, located, problems, prompts_fingerprint, words_of
+from .rows import encoder_words, located, problems, prompts_fingerprint, rows_of, words_of
 from .stack_type import rows_on_wire
 
 
@@ -112,7 +112,7 @@ def _read(place: str, text: str) -> tuple[Prompt, list[Entry]]:
     """A prompt, and the rows of its tags. Raises BadStackText or UnresolvedLora, beginning with the input."""
     try:
         prompt = read_prompt(text)
-        return prompt, located(prompt.stack.entries)
+        return prompt, rows_of(prompt.stack)
     except RackError as error:
         error.begin_with(place)
         raise

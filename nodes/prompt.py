@@ -6,7 +6,7 @@ from typing import Any
 
 from ..lora_core.grammar import read_prompt, scan_prompt
 from . import inputs
-from .rows import encoder_words, located, problems, prompts_fingerprint
+from .rows import encoder_words, problems, prompts_fingerprint, rows_of
 from .stack_type import to_wire
 
 
@@ -54,4 +54,4 @@ class LoraRackPrompt:
         self, text: str, stack: list[Any] | None = None, embeddings: bool = False
     ) -> tuple[str, list[Any]]:
         prompt = read_prompt(text)
-        return encoder_words(prompt, embeddings), to_wire(located(prompt.stack.entries), stack)
+        return encoder_words(prompt, embeddings), to_wire(rows_of(prompt.stack), stack)

@@ -8,7 +8,7 @@ from ..lora_core.grammar import parse, scan
 from ..lora_core.made_with import civitai_resources, infotext
 from . import host, inputs
 from .applying import apply_rows, output
-from .rows import located, problems, words_of
+from .rows import fingerprint, located, problems, rows_of, words_of
 from .stack_type import rows_on_wire, to_wire
 
 
@@ -94,10 +94,10 @@ class LoraRackStack:
 
     @classmethod
     def IS_CHANGED(cls, text: str | None = None, **_: Any) -> str:
-        return host.fingerprint(parse(text or "").active)
+        return fingerprint(parse(text or ""))
 
     def build(self, text: str, stack: list[Any] | None = None) -> tuple[list[Any], str]:
-        entries = located(parse(text).entries)
+        entries = rows_of(parse(text))
         return to_wire(entries, stack), words_of(entries)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ..blocks import read_block_weights
 from ..errors import NotConvertible, RackError
 from ..grammar import parse, scheduled, write
-from ..stack import Comment, Entry, Stack
+from ..stack import Comment, Entry, NamedRack, Row, Stack
 from ..workflows import Graph, Mode, NewNode, Node, WireSource
 from .chosen import EVERY, Chosen
 from .rewrite import CLIP, MODEL, Done, Findings, Left
@@ -119,13 +119,19 @@ def _stack(graph: Graph, apply: Node, nodes: dict[str, Node]) -> _Read:
     return _Read(entries, tuple(feeders), tuple(notes))
 
 
-def _rows(node: Node) -> tuple[Entry | Comment, ...]:
+def _rows(node: Node) -> tuple[Row, ...]:
     if node.type == _ADD:
         return (_entry(node),)
     try:
-        return parse(_text(node, "text", "")).rows
+        rows = parse(_text(node, "text", "")).rows
     except RackError as error:
         raise NotConvertible(f"the text of node {node.id} is not a stack: {error}") from None
+    for row in rows:
+        if isinstance(row, NamedRack) and row.is_active:
+            raise NotConvertible(
+                f"node {node.id} holds the rack {row.name!r} by name. Put its rows in its place"
+            )
+    return rows
 
 
 def _entry(node: Node) -> Entry:

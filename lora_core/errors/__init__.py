@@ -24,6 +24,13 @@
     │   ├── AmbiguousLora      several such files; all of them
     │   ├── OtherContent       a file of that name, but not of the hash beside it
     │   └── BadHash            no hash any tool gives a file
+    ├── NamedRackError         a rack that is kept under a name
+    │   ├── BadRackName        what no rack can be called
+    │   ├── MissingRack        no rack is called so; the nearest names
+    │   ├── BadRackChain       racks that hold one another in a circle, too deep, or too many rows
+    │   ├── RackChanged        it is not as it was when it was read
+    │   ├── RackExists         there is one, and nobody said that it may be replaced
+    │   └── BrokenRack         its file cannot be read
     ├── SearchUnfinished       the answer takes more reading than the caller allowed
     ├── BadMode                a mode of applying a stack that cannot do what its entries ask
     ├── WorkflowError          a workflow to convert: what is wrong with it, and where
@@ -75,6 +82,15 @@ from .fetching import (
     TransferFailed,
 )
 from .files import BadJson, BadPicture, BrokenFile, CannotWrite, ExistsAlready, FileError, NotALora, NotAModel
+from .racks import (
+    BadRackChain,
+    BadRackName,
+    BrokenRack,
+    MissingRack,
+    NamedRackError,
+    RackChanged,
+    RackExists,
+)
 from .resolving import (
     AmbiguousLora,
     BadHash,
@@ -96,6 +112,8 @@ __all__ = [
     "BadJson",
     "BadMode",
     "BadPicture",
+    "BadRackChain",
+    "BadRackName",
     "BadReference",
     "BadRequest",
     "BadRow",
@@ -104,6 +122,7 @@ __all__ = [
     "BadText",
     "BadWorkflow",
     "BrokenFile",
+    "BrokenRack",
     "CannotCombine",
     "CannotCompare",
     "CannotMerge",
@@ -116,6 +135,8 @@ __all__ = [
     "FitError",
     "GoneLora",
     "MissingLora",
+    "MissingRack",
+    "NamedRackError",
     "NotALora",
     "NotAModel",
     "NotConvertible",
@@ -125,7 +146,9 @@ __all__ = [
     "NothingMatches",
     "OtherContent",
     "OtherFamily",
+    "RackChanged",
     "RackError",
+    "RackExists",
     "SearchUnfinished",
     "ShapeMismatch",
     "SiteError",

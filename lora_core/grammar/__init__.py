@@ -8,6 +8,7 @@
     <lora:ink:0.8:steps=1-2>            in these steps of the sampler
     <lora:ink:0@0,1@0.3,0.4@1>          a strength at each of these fractions, straight between them
     <lora:ink:0.8:hash=3f2a91c0de>      the file of this content
+    <rack:portrait:0.8>                 the rack kept under this name, all its strengths times 0.8
     # <lora:ink:0.8>                    switched off
     # anything else                     a comment
 
@@ -23,15 +24,16 @@ from ..stack import Stack
 from .embeddings import prefix_embeddings
 from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
 from .rows import scan
-from .scanner import MOST_ERRORS, MOST_ROWS, Scan, Tag
+from .scanner import MOST_ERRORS, MOST_ROWS, RackTag, Scan, Tag
 from .timing import scheduled, with_times
-from .writing import write, write_entry, write_safely
+from .writing import write, write_entry, write_row, write_safely
 
 __all__ = [
     "MOST_ERRORS",
     "MOST_ROWS",
     "Prompt",
     "PromptScan",
+    "RackTag",
     "Scan",
     "Tag",
     "parse",
@@ -43,6 +45,7 @@ __all__ = [
     "with_times",
     "write",
     "write_entry",
+    "write_row",
     "write_safely",
 ]
 

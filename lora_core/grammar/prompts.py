@@ -1,7 +1,8 @@
 """A prompt with tags among its words: the tags are read and taken out, the words stay as they were typed.
 
-A '<' begins a tag where the word `lora` or `lyco` follows it. Anything else in angle brackets is text (`<3`,
-`a < b`, other programs' tags), but for two kinds of tag that name networks a prompt without them would lack.
+A '<' begins a tag where the word `lora` or `lyco` follows it, or `rack:`. Anything else in angle brackets is
+text (`<3`, `a < b`, other programs' tags), but for two kinds of tag that name networks a prompt without them
+would lack.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from .source import LINE_END
 from .words import Words
 
 _TAG = re.compile(
-    r"<[ \t]*(?:(?:lora|lyco)(?![\w-])|(?:hypernet|loractl)[ \t]*:)|\[[ \t:,]*<[ \t]*(?:lora|lyco)[ \t]*:",
+    r"<[ \t]*(?:(?:lora|lyco)(?![\w-])|(?:rack|hypernet|loractl)[ \t]*:)"
+    r"|\[[ \t:,]*<[ \t]*(?:lora|lyco)[ \t]*:",
     re.IGNORECASE,
 )
 _GAP = re.compile(r"[ \t]*")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import BadRow, BadStackText
-from ..stack import Comment, Entry, Stack
+from ..stack import Comment, Entry, NamedRack, Row, Stack
 from .source import SourceText
 from .tags import read_tag, tag_end
 
@@ -27,15 +27,25 @@ class Tag:
 
 
 @dataclass(frozen=True)
+class RackTag:
+    """A named rack as it stands in a text, its place as that of a Tag."""
+
+    rack: NamedRack
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
 class Scan:
-    """Rows in order, the tags among them, and what could not be read; all in the order of the text.
+    """Rows in order, the tags and named racks among them, and what could not be read; all as the text has it.
 
     Where there are as many errors as were asked for, or more rows than a stack has, the rest was not read.
     """
 
-    rows: tuple[Entry | Comment, ...]
+    rows: tuple[Row, ...]
     tags: tuple[Tag, ...]
     errors: tuple[BadStackText, ...]
+    racks: tuple[RackTag, ...] = ()
 
     def stack(self) -> Stack:
         """The rows as a stack. Raises the first error, if there is one."""
@@ -50,8 +60,9 @@ class Scanner:
     def __init__(self, text: str, most_errors: int = MOST_ERRORS) -> None:
         self._most_errors = most_errors
         self.source = SourceText(text)
-        self.rows: list[Entry | Comment] = []
+        self.rows: list[Row] = []
         self._tags: list[Tag] = []
+        self._racks: list[RackTag] = []
         self._errors: list[BadStackText] = []
 
     @property
@@ -71,24 +82,28 @@ class Scanner:
             opened = self.source.text.find("<", start + 1, line_end)
             return line_end if opened < 0 else opened
         try:
-            entry = read_tag(self.source, start, end)
+            row = read_tag(self.source, start, end)
         except BadStackText as error:
             self._errors.append(error)
             return end + 1
-        try:
-            entry = change(entry if enabled else replace(entry, enabled=False))
-        except BadRow as error:
-            self.mistake(start, "a tag in brackets", str(error))
-            return end + 1
-        self._add(start, entry)
-        self._tags.append(Tag(entry, *self.source.place(start)))
+        row = row if enabled else replace(row, enabled=False)
+        if isinstance(row, NamedRack):
+            self._racks.append(RackTag(row, *self.source.place(start)))
+        else:
+            try:
+                row = change(row)
+            except BadRow as error:
+                self.mistake(start, "a tag in brackets", str(error))
+                return end + 1
+            self._tags.append(Tag(row, *self.source.place(start)))
+        self._add(start, row)
         return end + 1
 
     def comment(self, offset: int, text: str) -> None:
         """Keep a remark that stands at this offset."""
         self._add(offset, Comment(text))
 
-    def _add(self, offset: int, row: Entry | Comment) -> None:
+    def _add(self, offset: int, row: Row) -> None:
         if len(self.rows) == MOST_ROWS:
             self.mistake(offset, f"row {MOST_ROWS + 1}", f"at most {MOST_ROWS} rows in a stack")
         self.rows.append(row)
@@ -99,4 +114,4 @@ class Scanner:
 
     def result(self) -> Scan:
         """All that was collected."""
-        return Scan(tuple(self.rows), tuple(self._tags), tuple(self._errors))
+        return Scan(tuple(self.rows), tuple(self._tags), tuple(self._errors), tuple(self._racks))

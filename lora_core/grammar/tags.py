@@ -7,14 +7,15 @@ the second, and after them the value of their X cells or element weights.
 
 from __future__ import annotations
 
-from ..stack import Entry
+from ..stack import Entry, NamedRack
 from .arguments import Arguments, complete
-from .numbers import is_number
+from .numbers import is_number, read_number
 from .source import SourceText, TagPart
 from .timing import is_curve
 
 # "lyco" is how the LyCORIS extension of A1111 called the same tag, "loractl" how prompt-control calls it.
 TAG_KINDS = ("lora", "lyco", "loractl")
+RACK = "rack"
 _MOST_PARTS = 40  # of a tag; what has more is wrong before the last of them
 # Every name an argument may have, and the one it is kept under: the extension knows `lbw` as `w` as well.
 _NAMES = {name: name for name in ("unet", "te", "lbw", "lbwe", "start", "stop", "step", "steps", "x", "hash")}
@@ -28,15 +29,26 @@ _REFUSED = {
 }
 
 
-def read_tag(source: SourceText, start: int, end: int) -> Entry:
-    """The entry of a tag whose '<' is at `start` and whose '>' at `end`. Raises BadStackText."""
+def read_tag(source: SourceText, start: int, end: int) -> Entry | NamedRack:
+    """The row of a tag whose '<' is at `start` and whose '>' at `end`. Raises BadStackText."""
     kind, *parts = _split(source, start + 1, end)
+    if kind.text.lower() == RACK:
+        return _rack(source, parts, end)
     if kind.text.lower() not in TAG_KINDS:
         raise source.error(kind.offset, repr(kind.text) if kind.text else "nothing", "'lora' and a colon")
     if not parts or not parts[0].text:
         offset = parts[0].offset if parts else end
         raise source.error(offset, "nothing", "the name of a LoRA after '<lora:'")
     return complete(source, parts[0].text, _arguments(source, parts[1:]))
+
+
+def _rack(source: SourceText, parts: list[TagPart], end: int) -> NamedRack:
+    """A named rack: its name, and what all its strengths are multiplied by."""
+    if not parts or not parts[0].text:
+        raise source.error(parts[0].offset if parts else end, "nothing", "the name of a rack after '<rack:'")
+    if len(parts) > 2:
+        raise source.error(parts[2].offset, repr(parts[2].text), "'>': a rack has one strength")
+    return NamedRack(parts[0].text, read_number(source, parts[1]) if len(parts) > 1 else 1.0)
 
 
 def tag_end(source: SourceText, start: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..blocks import write_number
 from ..errors import BadRow
-from ..stack import Comment, Entry, Stack
+from ..stack import Comment, Entry, NamedRack, Row, Stack
 from ..untrusted import shown
 
 _FORBIDDEN = re.compile(r"[<>:\r\n]")
@@ -20,9 +20,14 @@ def write(stack: Stack) -> str:
     The strength is written even where it is 1: other tools that read these tags require it. Then only what is
     not as usual, in the order lbw, lbwe, steps, start, stop, hash. Raises BadRow for what no tag can hold.
     """
-    return "\n".join(
-        _write_comment(row) if isinstance(row, Comment) else write_entry(row) for row in stack.rows
-    )
+    return "\n".join(map(write_row, stack.rows))
+
+
+def write_row(row: Row) -> str:
+    """The line of one row. Raises BadRow for what no tag can hold."""
+    if isinstance(row, NamedRack):
+        return _write_rack(row)
+    return _write_comment(row) if isinstance(row, Comment) else write_entry(row)
 
 
 def write_safely(entries: Sequence[Entry]) -> str:
@@ -65,6 +70,13 @@ def _strengths(entry: Entry) -> list[str]:
     if entry.strength_model == entry.strength_clip:
         return [write_number(entry.strength_model)]
     return [f"unet={write_number(entry.strength_model)}", f"te={write_number(entry.strength_clip)}"]
+
+
+def _write_rack(rack: NamedRack) -> str:
+    if _FORBIDDEN.search(rack.name):
+        raise BadRow(f"the name {shown(rack.name)} cannot be part of a tag: call the rack so without < > :")
+    strength = "" if rack.strength == 1 else f":{write_number(rack.strength)}"
+    return f"{'' if rack.enabled else '# '}<rack:{rack.name}{strength}>"
 
 
 def _write_comment(comment: Comment) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from ..errors import NotConvertible
-from ..grammar import scan, scan_prompt
+from ..errors import MissingRack, NotConvertible
+from ..grammar import Scan, scan, scan_prompt
 from ..stack import Entry, not_in
 from .block_vectors import read_inspire
 from .graph import Node
@@ -80,8 +80,7 @@ def _inspire(node: Node, values: Values) -> Said:
 
 def _stack_text(node: Node, values: Values) -> Said:
     """The rows of our own rack, those that are off among them."""
-    found = scan(str(required(values, "text")))
-    return Said(tuple(tag.entry for tag in found.tags), (), tuple(map(str, found.errors)))
+    return _said(scan(str(required(values, "text"))))
 
 
 def _prompt_tags(node: Node, values: Values) -> Said:
@@ -95,8 +94,13 @@ def _prompt_tags(node: Node, values: Values) -> Said:
 
 def tags_of(text: str) -> Said:
     """The tags that stand anywhere in a text, and what cannot be read of them."""
-    found = scan_prompt(text).found
-    return Said(tuple(tag.entry for tag in found.tags), (), tuple(map(str, found.errors)))
+    return _said(scan_prompt(text).found)
+
+
+def _said(found: Scan) -> Said:
+    """A rack that is kept under a name is known where it was saved, and what is in it is not in the text."""
+    racks = [str(MissingRack(tag.rack.name, None)) for tag in found.racks if tag.rack.is_active]
+    return Said(tuple(tag.entry for tag in found.tags), (), (*map(str, found.errors), *racks))
 
 
 _MODEL_FIRST = re.compile(r"<lora:([^:<>]+):([^:<>]+)(?::([^:<>]+))?>", re.IGNORECASE)

@@ -24,11 +24,13 @@ from .made_with import note_applied, on_prompt, record, used
 from .overlapping import measure_stack
 from .patching import Applied, apply_stack
 from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
+from .racks import RACKS
 from .saving import plan_stack, write_stack
 from .sliders import find_slider, slider_candidates
 from .sweeping.preparing import LoraSweep, encode_sweep, prepare_sweep
 
 __all__ = [
+    "RACKS",
     "Applied",
     "Inspected",
     "LoraSweep",

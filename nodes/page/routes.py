@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
 
@@ -18,11 +18,11 @@ from server import PromptServer
 from ...lora_core.errors import BadJson, BadRequest, MissingLora, RackError
 from ...lora_core.grammar import parse, read_prompt
 from ...lora_core.made_with import rows_in_file
-from ...lora_core.stack import Entry
+from ...lora_core.stack import Entry, NamedRack, Row
 from ...lora_core.untrusted import MAX_WORKFLOW_BYTES, read_json, shown
 from ...lora_core.version import VERSION
 from .. import host
-from . import equaliser, row_json
+from . import equaliser, rack_routes, row_json
 from .catalog import Card, Catalog
 from .convert_routes import converted
 from .late_modules import send_as_script
@@ -57,6 +57,10 @@ def register() -> None:
         ("POST", "convert", _convert),
     ):
         server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
+    for path, asked in rack_routes.GETS.items():
+        server.routes.get(f"/lora_rack/{path}")(_typed_errors(_of_query(asked)))
+    for path, told in rack_routes.POSTS.items():
+        server.routes.post(f"/lora_rack/{path}")(_typed_errors(_of_body(told)))
     server.add_on_prompt_handler(host.on_prompt)
     server.app.on_response_prepare.append(send_as_script)
 
@@ -70,6 +74,21 @@ def _typed_errors(handler: Handler) -> Handler:
             return await handler(request)
         except RackError as error:
             return web.json_response({"error": describe(error)}, status=400)
+
+    return answer
+
+
+def _of_query(make: Callable[[Mapping[str, str]], Json]) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await _answered(lambda: make(request.query))
+
+    return answer
+
+
+def _of_body(make: Callable[[Json], Json]) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        body = await _body(request)
+        return await _answered(lambda: make(body))
 
     return answer
 
@@ -143,13 +162,15 @@ async def _parse(request: web.Request) -> web.StreamResponse:
 
 
 async def _files(request: web.Request) -> web.StreamResponse:
-    """{"rows"} → {"files"}: for each row the card of its file or the problem; both null for a comment."""
+    """{"rows"} → {"files"}: for each row the card of its file or the problem; a rack has no card, a comment
+    neither.
+    """
     body = await _body(request)
 
     def found() -> list[Json]:
-        stack = row_json.from_json(body.get("rows"))
-        looked_up = iter(CATALOG.look_up(stack.entries))
-        return [_file(next(looked_up)) if isinstance(row, Entry) else _file(None) for row in stack.rows]
+        rows = row_json.from_json(body.get("rows")).rows
+        looked_up = iter(CATALOG.look_up(row for row in rows if isinstance(row, Entry)))
+        return [_file(next(looked_up) if isinstance(row, Entry) else _problem_of(row)) for row in rows]
 
     return await _answered(lambda: {"files": found()})
 
@@ -191,6 +212,10 @@ async def _convert(request: web.Request) -> web.StreamResponse:
     """A workflow → the same with racks, or with the host's loaders; see routes_convert."""
     body = await _body(request, MAX_WORKFLOW_BYTES)
     return await _answered(lambda: converted(body))
+
+
+def _problem_of(row: Row) -> RackError | None:
+    return rack_routes.problem_of(row.name) if isinstance(row, NamedRack) else None
 
 
 def _file(found: Card | RackError | None) -> Json:

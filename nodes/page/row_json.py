@@ -7,8 +7,8 @@ from typing import Any
 
 from ...lora_core.blocks import read_block_weights, sketch
 from ...lora_core.errors import BadBlockText, BadRequest, BadRow, RackError
-from ...lora_core.grammar import MOST_ROWS, with_times, write
-from ...lora_core.stack import Comment, Entry, Stack
+from ...lora_core.grammar import MOST_ROWS, with_times, write_row
+from ...lora_core.stack import Comment, Entry, NamedRack, Row, Stack
 from ...lora_core.untrusted import shown
 
 Json = dict[str, Any]
@@ -21,6 +21,9 @@ _DEFAULTS: Json = {
     **{"strength_model": 1.0, "strength_clip": 1.0, "start": 0.0, "stop": 1.0, "enabled": True},
     "is_clip_on_curve": False,
 }
+
+
+_RACK_DEFAULTS: Json = {"strength": 1.0, "enabled": True}
 
 
 def to_json(stack: Stack) -> list[Json]:
@@ -64,10 +67,18 @@ def _listed(rows: Any) -> list[Any]:
     return rows
 
 
-def _row_to_json(row: Entry | Comment) -> Json:
-    text = write(Stack((row,)))
+def _row_to_json(row: Row) -> Json:
+    text = write_row(row)
     if isinstance(row, Comment):
         return {"kind": "comment", "comment": row.text, "text": text}
+    if isinstance(row, NamedRack):
+        return {
+            "kind": "rack",
+            "name": row.name,
+            "strength": row.strength,
+            "enabled": row.enabled,
+            "text": text,
+        }
     return {
         "kind": "entry",
         "name": row.name,
@@ -87,12 +98,14 @@ def _row_to_json(row: Entry | Comment) -> Json:
     }
 
 
-def _row_from_json(row: Any, number: int) -> Entry | Comment:
+def _row_from_json(row: Any, number: int) -> Row:
     try:
         if row["kind"] == "comment":
             return Comment(_typed(row, ("comment",), str)["comment"])
+        if row["kind"] == "rack":
+            return _rack({**_RACK_DEFAULTS, **row})
         if row["kind"] != "entry":
-            raise ValueError(f"kind is {shown(row['kind'])}, not 'entry' or 'comment'")
+            raise ValueError(f"kind is {shown(row['kind'])}, not 'entry', 'rack' or 'comment'")
         return _entry({**_DEFAULTS, **row})
     except BadRow as error:
         raise BadRow(f"row {number}: {error}") from None
@@ -107,6 +120,11 @@ def _entry(row: Json) -> Entry:
     weights = read_block_weights(texts.pop("blocks"), texts.pop("elements"))
     entry = Entry(**texts, **numbers, **_typed(row, ("enabled",), bool), blocks=weights)
     return with_times(entry, **_typed(row, _TIMES, str), **_typed(row, ("is_clip_on_curve",), bool))
+
+
+def _rack(row: Json) -> NamedRack:
+    named = _typed(row, ("name",), str) | _typed(row, ("enabled",), bool)
+    return NamedRack(**named, **_typed(row, ("strength",), (int, float)))
 
 
 def _typed(row: Json, fields: Sequence[str], kind: type | tuple[type, ...]) -> Json:

@@ -1,0 +1,76 @@
+"""What the page may ask of the racks that are kept under names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...lora_core.errors import BadRequest, RackError
+from ...lora_core.racks import SavedRack
+from ...lora_core.untrusted import shown
+from .. import host
+
+Json = dict[str, Any]
+RACKS = host.RACKS
+
+
+def listed(query: Mapping[str, str]) -> Json:
+    """?query= → {"racks"}: those whose name or LoRAs hold every word, with their versions and LoRAs."""
+    return {"racks": [_card(rack) for rack in RACKS.all(query.get("query", ""))]}
+
+
+def kept(query: Mapping[str, str]) -> Json:
+    """?name= → the rack and its text."""
+    return _whole(RACKS.get(_text(query, "name")))
+
+
+def saved(body: Json) -> Json:
+    """{"name", "text", "version"} → the rack. `version` is that of the one to replace, else empty."""
+    return _whole(RACKS.save(_text(body, "name"), _text(body, "text"), _version(body)))
+
+
+def renamed(body: Json) -> Json:
+    """{"name", "to", "version"} → the rack."""
+    return _whole(RACKS.rename(_text(body, "name"), _text(body, "to"), _version(body)))
+
+
+def deleted(body: Json) -> Json:
+    """{"name", "version"} → the name."""
+    RACKS.delete(_text(body, "name"), _version(body))
+    return {"name": body["name"]}
+
+
+def _card(rack: SavedRack) -> Json:
+    return {"name": rack.name, "version": rack.version, "modified_s": rack.modified_s, "loras": rack.names}
+
+
+def _whole(rack: SavedRack) -> Json:
+    return {**_card(rack), "text": rack.text}
+
+
+def _version(body: Json) -> str:
+    return _text({"version": "", **body}, "version")
+
+
+def _text(holder: Mapping[str, Any], name: str) -> str:
+    value = holder.get(name)
+    if not isinstance(value, str):
+        raise BadRequest(f'the request must hold a text "{name}", not {shown(value)}')
+    return value
+
+
+GETS: Mapping[str, Callable[[Mapping[str, str]], Json]] = {"racks": listed, "rack": kept}
+POSTS: Mapping[str, Callable[[Json], Json]] = {
+    "rack/save": saved,
+    "rack/rename": renamed,
+    "rack/delete": deleted,
+}
+
+
+def problem_of(name: str) -> RackError | None:
+    """Why a rack cannot be used by its name now, if anything."""
+    try:
+        RACKS.get(name)
+    except RackError as error:
+        return error
+    return None
