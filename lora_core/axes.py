@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from .errors import BadSweepText
 from .grammar import parse
 from .stack import Entry
+from .untrusted import MAX_STRENGTH, is_strength
 
 MAX_VALUES = 99
 MAX_AXES = 2
@@ -137,7 +138,13 @@ def _axis(line: str, number: int) -> Axis:
         raise BadSweepText(number, len(line.rstrip()) + 1, "nothing", "'>', the end of the tag")
     # The empty lines before it make the parser count lines as the person does.
     (entry,) = parse("\n" * (number - 1) + line[:end]).entries
-    return Axis(entry, _values(line, end, number))
+    values = _values(line, end, number)
+    for value in values:
+        if not all(is_strength(own * value) for own in (entry.strength_model, entry.strength_clip)):
+            limits = f"values that keep {entry.name} from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+            column = end + 1 + len(line[end:]) - len(line[end:].lstrip())
+            raise BadSweepText(number, column, f"{value:g} times the tag's own strength", limits)
+    return Axis(entry, values)
 
 
 def _values(text: str, start: int, line: int) -> tuple[float, ...]:

@@ -20,7 +20,10 @@ from .applying import (
     ModelNames,
     Step,
     Verdict,
+    holds,
     require_blocks,
+    take_steps,
+    too_large,
     weights_in,
 )
 from .changes import LayerUse, layer_uses, steps_of
@@ -85,15 +88,10 @@ class Bake:
         if scale is not None:
             weight *= scale
         for place, uses in self.uses[key].items():
-            for step in self._steps(uses):
-                part = place.view(weight)
-                if step.target.offset is not None:
-                    part = part.narrow(*step.target.offset)
-                result = step.adapter.apply(part, step.strength, torch.float32, step.target.function)
-                if result.shape != part.shape:
-                    weight = result  # a larger one: `match` lets it only be a whole weight
-                elif result.data_ptr() != part.data_ptr():
-                    part.copy_(result)
+            part = place.view(weight)
+            result = take_steps(part, self._steps(uses))
+            if result.shape != part.shape:
+                weight = result  # a larger one: `match` lets it only be a whole weight
         return weight if scale is None else weight.div_(scale)
 
     def _steps(self, uses: Sequence[LayerUse]) -> list[Step]:
@@ -171,8 +169,8 @@ def bake(
     """Write the checkpoint with the stack in it to `out`, and return the bytes written.
 
     `dtype` is that of every floating-point tensor of the result, None keeps each one's own; `progress` gets
-    bytes done and bytes in all. Raises RackError when `out` exists and not `force`, BrokenFile when the
-    checkpoint changes meanwhile.
+    bytes done and bytes in all. Raises RackError when `out` exists and not `force`, Overflows for numbers the
+    result cannot hold, BrokenFile when the checkpoint changes meanwhile.
     """
     header = planned.header
     order = sorted(header.tensors, key=lambda key: header.tensors[key].start)
@@ -191,7 +189,7 @@ def bake(
         for key, form in forms.items():
             if key in planned.uses:
                 scale = reader.read(scales[key]).to(torch.float32) if key in scales else None
-                write_tensor(file, rounded(planned.patched(key, reader.read(key), scale), form.dtype))
+                write_tensor(file, _patched(planned, reader, key, scale, form.dtype))
             elif form.dtype != header.tensors[key].dtype.torch:
                 write_tensor(file, rounded(reader.read(key), form.dtype))
             else:
@@ -200,6 +198,16 @@ def bake(
             progress(done, total)
         reader.require_unchanged()
     return len(start) + total
+
+
+def _patched(
+    planned: Bake, reader: TensorReader, key: str, scale: Tensor | None, dtype: torch.dtype
+) -> Tensor:
+    """A tensor as it is written. Raises Overflows for one that was finite and would not be."""
+    patched = planned.patched(key, reader.read(key), scale)
+    if not holds(dtype, patched) and holds(torch.float32, reader.read(key).float()):
+        raise too_large(key, dtype, [verdict.entry.name for verdict in planned.verdicts])
+    return rounded(patched, dtype)
 
 
 def _dtype(info: TensorInfo, wanted: torch.dtype | None) -> torch.dtype:

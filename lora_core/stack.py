@@ -5,7 +5,6 @@ A stack touches no file and no model. grammar.py turns text into one and back, p
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from typing import TypeVar
 from .blocks import NEUTRAL, BlockWeights
 from .errors import BadMode, BadRow, MissingRack
 from .schedule import Moment, Steps, StrengthCurve
-from .untrusted import shown
+from .untrusted import MAX_STRENGTH, is_strength, shown
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
 
@@ -44,8 +43,12 @@ class Entry:
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
             raise BadRow(f"a LoRA's name may not be empty or have spaces around it: {shown(self.name)}")
-        if not (math.isfinite(self.strength_model) and math.isfinite(self.strength_clip)):
-            raise BadRow(f"strengths of {shown(self.name)} must be finite numbers")
+        for strength in (self.strength_model, self.strength_clip):
+            if not is_strength(strength):
+                raise BadRow(
+                    f"the strength of {shown(self.name)} is {_told(strength)}, "
+                    f"it must be a finite number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+                )
         if not 0 <= self.start <= self.stop <= 1:
             raise BadRow(f"{shown(self.name)} must start and stop within 0 and 1, in this order")
         if self.curve and self.strength_model != self.curve.peak:
@@ -136,6 +139,11 @@ def not_in(first: Iterable[Entry], more: Iterable[E]) -> tuple[list[E], list[E]]
     for entry in more:
         split[replace(entry, hash="") in known].append(entry)
     return split
+
+
+def _told(strength: float) -> str:
+    """A number as it was given; a whole one may be too long to be written."""
+    return f"{strength:g}" if isinstance(strength, float) else shown(strength)
 
 
 @dataclass(frozen=True)

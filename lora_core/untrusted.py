@@ -23,6 +23,7 @@ MAX_WORKFLOW_BYTES = 2**24  # the largest known have 3 MiB
 MAX_DEPTH = 100  # objects and lists inside one another; the deepest known workflows have 20
 MAX_DIGITS = 40  # of a whole number; the largest seed has 20, and no float has more than 309
 MAX_VALUES = 1_000_000  # numbers, texts, objects and lists in one document: memory of some 100 MiB
+MAX_STRENGTH = 1000.0  # of a LoRA or a block, either way; ComfyUI's nodes offer 100, people use up to 20
 
 _TEXT = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
@@ -68,6 +69,11 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     if max(size, len(data)) > max_bytes:
         raise BadJson(f"has {max(size, len(data))} bytes, at most {max_bytes} are read")
     return _decoded(data, "cannot be read as")
+
+
+def is_strength(number: float) -> bool:
+    """Whether a number can be the strength of a LoRA or the weight of a block: finite, and with a meaning."""
+    return abs(number) <= MAX_STRENGTH  # never true of NaN
 
 
 def shown(value: object, most: int = _SHOWN) -> str:

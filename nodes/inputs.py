@@ -12,7 +12,7 @@ from ..lora_core.blocks import read_block_weights
 from ..lora_core.errors import BadInput, BadStackText, RackError
 from ..lora_core.grammar import scheduled
 from ..lora_core.stack import Entry
-from ..lora_core.untrusted import shown
+from ..lora_core.untrusted import MAX_STRENGTH, is_strength, shown
 from . import host
 
 CATEGORY = "LoRA Rack"
@@ -112,8 +112,9 @@ def entry(
     """The entry these inputs make. Raises BadBlockText, or RackError for what the host does not check."""
     check_window(start, stop)
     for what, value in (("strength_model", strength_model), ("strength_clip", strength_clip)):
-        if not math.isfinite(value):
-            raise BadInput(f"{what} is {value}, expected a finite number")
+        if not is_strength(value):
+            expected = f"a finite number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+            raise BadInput(f"{what} is {shown(value)}, expected {expected}")
     weights = read_block_weights(blocks)
     name = name_of(lora_name)
     made = Entry(name, strength_model, strength_clip, blocks=weights, start=start, stop=stop)

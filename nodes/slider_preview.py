@@ -165,7 +165,7 @@ class LoraRackSliderPreview:
             measured = measure_sweep(sweep, pictures.cpu().numpy(), prepared.sweep.latents)
             rendered = _Rendered(sweep, pictures, measured, prepared.sweep.passes.describe())
             self._last.keep(objects, key, rendered)
-        return _results(rendered, to_wire([Entry(name, pick, pick)], stack), pick)
+        return _results(self, rendered, to_wire([Entry(name, pick, pick)], stack), pick)
 
 
 def _check_slider(slider: str | None, lora_name: str | None) -> None:
@@ -178,12 +178,12 @@ def _check_slider(slider: str | None, lora_name: str | None) -> None:
         raise UnresolvedLora(slider, (), problem)
 
 
-def _results(rendered: _Rendered, stack: list[Any], pick: float) -> dict[str, Any]:
+def _results(node: object, rendered: _Rendered, stack: list[Any], pick: float) -> dict[str, Any]:
     pictures, measured = rendered.pictures, rendered.measured
     note = f"pick {strength_label(pick)}  ·  {rendered.passes}"
     sheet = torch.from_numpy(draw_sweep(rendered.sweep, measured, pictures.cpu().numpy(), note, pick))
     numbers = as_json(rendered.sweep, measured, rendered.passes)
-    ui = frames_for_page(rendered.sweep, measured, pictures, sheet)
+    ui = frames_for_page(node, rendered.sweep, measured, pictures, sheet)
     return {"ui": ui, "result": (pictures, sheet[None], stack, json.dumps(numbers, indent=1))}
 
 

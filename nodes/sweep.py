@@ -159,5 +159,5 @@ class LoraRackSweepSheet:
         measured = measure_sweep(sweep.sweep, pictures, sweep.latents)
         sheet = torch.from_numpy(draw_sweep(sweep.sweep, measured, pictures, passes))
         numbers = as_json(sweep.sweep, measured, passes)
-        ui = frames_for_page(sweep.sweep, measured, images, sheet)
+        ui = frames_for_page(self, sweep.sweep, measured, images, sheet)
         return {"ui": ui, "result": (sheet[None], json.dumps(numbers, indent=1))}

@@ -17,6 +17,7 @@ from .adapter import Adapter, AdapterKind, Factors, RoleShapes
 from .change import Reorder, energy, product_energy
 from .full import Difference
 from .in_parts import InParts
+from .largest import largest_change
 from .loha import LoHa
 from .lokr import LoKr
 from .low_rank import LowRank, LowRankRun, join
@@ -51,6 +52,7 @@ __all__ = [
     "find",
     "input_width",
     "join",
+    "largest_change",
     "pack",
     "product_energy",
     "rows_of",

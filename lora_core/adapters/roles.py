@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Roles = Mapping[str, "Tensor"]
 
 MOST_AXES = 5  # of a factor: a convolution over a volume
+MAX_SCALE = 1e6  # alpha / rank; trainers write up to some hundreds
 _MOST_PRODUCT = 2**25  # numbers of a core times a factor; the largest known have 6 million
 
 SCALE_ROLES = frozenset({"alpha", "scale"})
@@ -76,12 +77,18 @@ def read_scale(tensors: Roles, rank: int) -> float:
     """alpha / rank, or what a PEFT config says.
 
     An alpha that is missing or 0 stands for the rank, as in sd-scripts (networks/lora.py `LoRAModule`) and
-    LyCORIS (modules/locon.py `LoConModule`).
+    LyCORIS (modules/locon.py `LoConModule`). Raises BadTensors for one beyond MAX_SCALE.
     """
     if "scale" in tensors:
-        return read_number(tensors, "scale")
+        return _limited(read_number(tensors, "scale"), "scale")
     alpha = read_number(tensors, "alpha") if "alpha" in tensors else 0.0
-    return alpha / rank if alpha else 1.0
+    return _limited(alpha / rank, "alpha") if alpha else 1.0
+
+
+def _limited(scale: float, role: str) -> float:
+    if abs(scale) > MAX_SCALE:
+        raise BadTensors(role, f"makes a scale of {scale:g} (alpha / rank), at most {MAX_SCALE:g} is applied")
+    return scale
 
 
 def used(tensors: Roles, *roles: str) -> set[str]:

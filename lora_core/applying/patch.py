@@ -7,7 +7,7 @@ and a changed strength or block weight only changes the numbers that scale the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,18 @@ def step(target: Target, adapter: Adapter | Foreign, strength: float) -> Step | 
     if isinstance(adapter, Foreign):
         return ForeignStep(target, adapter, strength)
     return Step(target, adapter, strength)
+
+
+def take_steps(weight: Tensor, steps: Iterable[Step]) -> Tensor:
+    """`weight` after the steps in their order, in its dtype: changed in place, unless one makes it grow."""
+    for one in steps:
+        part = weight if one.target.offset is None else weight.narrow(*one.target.offset)
+        result = one.adapter.apply(part, one.strength, weight.dtype, one.target.function)
+        if result.shape != part.shape:
+            weight = result  # `match` lets only a whole weight grow
+        elif result.data_ptr() != part.data_ptr():
+            part.copy_(result)
+    return weight
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,6 @@ w into 1 - w. What is read holds numbers only: the same text is the same picture
 
 from __future__ import annotations
 
-import math
 import random
 import re
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from typing import Literal, NamedTuple
 
 from ..errors import BadBlockText
 from ..families import Preset
+from ..untrusted import MAX_STRENGTH, is_strength
 from .ids import Blocks, read_blocks, read_element
 from .vectors import element_preset, lengths, preset, preset_names
 
@@ -163,7 +163,7 @@ class _Reader:
                 raise self._error(item.value_position, _shown(item.value), "a whole number as seed")
             self._seed = int(item.value)
         elif _IS_NUMBER.fullmatch(item.value):
-            self._letters[name] = self._finite(item.value, item.value_position)
+            self._letters[name] = self._limited(float(item.value), item.value, item.value_position)
         else:
             raise self._error(item.value_position, _shown(item.value), f"a number for {name}")
         return True
@@ -178,7 +178,7 @@ class _Reader:
     def _numbers(self, cells: str, position: int) -> tuple[float, ...]:
         if not self._is_inverted and not _LETTER.search(cells):
             numbers = tuple(map(float, cells.split(",")))
-            if all(map(math.isfinite, numbers)):
+            if all(map(is_strength, numbers)):
                 return numbers
         return tuple([self._number(cell[0], position + cell.start()) for cell in _IS_CELL.finditer(cells)])
 
@@ -208,7 +208,7 @@ class _Reader:
 
     def _number(self, cell: str, position: int) -> float:
         if _IS_NUMBER.fullmatch(cell):
-            return self._inverted(self._finite(cell, position))
+            return self._limited(self._inverted(float(cell)), cell, position)
         if not _IS_CELL.fullmatch(cell):
             raise self._error(position, _shown(cell), "a number such as 0.5")
         letter, added = cell[0], float(cell[1:] or 0)
@@ -218,16 +218,17 @@ class _Reader:
             value = round(low + (high - low) * self._drawn.random(), 3)
         else:
             value = self._letters[letter.upper()] / (2 if letter in "ab" else 1)
-        return self._inverted(round(value + added, 12))  # at 0.7 is to be written 0.2
+        # at 0.7 is to be written 0.2
+        return self._limited(self._inverted(round(value + added, 12)), cell, position)
 
     def _inverted(self, value: float) -> float:
         # 1 - 0.9 is to be written 0.1
         return round(1 - value, 12) if self._is_inverted else value
 
-    def _finite(self, text: str, position: int) -> float:
-        value = float(text)
-        if not math.isfinite(value):
-            raise self._error(position, repr(text), "a finite number")
+    def _limited(self, value: float, text: str, position: int) -> float:
+        if not is_strength(value):
+            limits = f"a finite number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+            raise self._error(position, repr(text) + " inverted" * self._is_inverted, limits)
         return value
 
     def _misselected(self, name: str, position: int) -> BadBlockText:

@@ -34,6 +34,16 @@ class BlockWeights:
         """Both as one text, as a node's `blocks` holds them."""
         return " ".join(filter(None, (self.blocks, self.elements)))
 
+    @property
+    def largest(self) -> float:
+        """The largest |weight| of any block, 1 where nothing is weighted."""
+        texts = read_block_text(self.blocks), read_block_text(self.elements, "elements")
+        numbers = [term.value for text in texts for term in text.terms]
+        for text in texts:
+            named = preset(text.preset) if text.preset else None
+            numbers += named.numbers if named else text.vector
+        return max(1.0, *map(abs, numbers)) if numbers else 1.0
+
     def at(self, family: ModelBlocks) -> At:
         """The weight of each place of a model.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..adapters import Adapter, InParts, LoKr
-from ..applying import Step
+from ..applying import Step, take_steps
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,12 +86,7 @@ def change_of(steps: Sequence[Step], shape: tuple[int, ...], weight: Tensor | No
 
 
 def _by_applying(steps: Sequence[Step], shape: tuple[int, ...], weight: Tensor) -> WeightChange:
-    changed = weight.clone()
-    for step in steps:
-        part = changed if step.target.offset is None else changed.narrow(*step.target.offset)
-        result = step.adapter.apply(part, step.strength, torch.float32, step.target.function)
-        if result.data_ptr() != part.data_ptr():
-            part.copy_(result)
+    changed = take_steps(weight.clone(), steps)
     none = torch.zeros(shape[0], 0), torch.zeros(0, prod(shape[1:]))
     return WeightChange(shape, *none, changed.sub_(weight))
 

@@ -13,6 +13,7 @@ from ..errors import WrongUse
 from ..grammar import parse
 from ..library import Index, Library
 from ..stack import Entry
+from ..untrusted import MAX_STRENGTH, is_strength
 
 EXTENSIONS = frozenset({".safetensors", ".sft", ".pt", ".pth", ".bin", ".ckpt"})
 _STRENGTHS = re.compile(r"(.+?):([^:/\\]+)(?::([^:/\\]+))?")
@@ -130,6 +131,8 @@ def _number(item: str, text: str) -> float:
         value = float(text)
     except ValueError:
         raise WrongUse(f"{item}: {text!r} is not a strength. Write FILE:0.8 or FILE:0.8:0.5") from None
-    if value != value or value in (float("inf"), float("-inf")):
-        raise WrongUse(f"{item}: a strength must be a finite number")
+    if not is_strength(value):
+        raise WrongUse(
+            f"{item}: a strength must be a finite number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+        )
     return value

@@ -45,6 +45,7 @@
     │   └── CannotStore        no room, no right to write, or another file is in the place
     ├── CannotCombine          LoRAs whose changes cannot be worked out together
     ├── CannotSave             a stack that no LoRA file can hold, or not the one asked for
+    ├── Overflows              a stack whose numbers are too large for the weights it changes
     ├── CannotMerge            a change that cannot be written into these weights as asked
     ├── CannotCompare          two files that cannot be compared by what they do
     └── FitError               a LoRA that does not belong on this model
@@ -68,6 +69,7 @@ from .applying import (
     NotLive,
     NotSweepable,
     OtherFamily,
+    Overflows,
     ShapeMismatch,
     SweepMismatch,
 )
@@ -146,6 +148,7 @@ __all__ = [
     "NothingMatches",
     "OtherContent",
     "OtherFamily",
+    "Overflows",
     "RackChanged",
     "RackError",
     "RackExists",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from .base import RackError
 
@@ -53,6 +54,22 @@ class NotSweepable(FitError):
     def __init__(self, layer: str, problem: str) -> None:
         self.layer = layer
         super().__init__(f"{layer} {problem}. Render these strengths one at a time")
+
+
+class Overflows(RackError):
+    """A stack so strong that a weight, of this `dtype`, cannot hold its numbers. `key` is the weight's."""
+
+    def __init__(self, key: str, dtype: str, largest: float, names: Sequence[str]) -> None:
+        self.key = key
+        super().__init__(
+            f"{key} would have numbers beyond {largest:g}, the largest of {dtype}, and the picture would be "
+            f"black. Lower the strengths or block weights of {', '.join(names)}; if they are ordinary, the "
+            "file is broken"
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {"key": self.key}
 
 
 class CannotMerge(RackError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 
+from ..untrusted import MAX_STRENGTH, is_strength, shown
 from .source import SourceText, TagPart
 
 NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -17,10 +17,11 @@ def is_number(text: str) -> bool:
 
 
 def read_number(source: SourceText, part: TagPart, expected: str = "a number such as 0.8 or -1") -> float:
-    """The number a part holds. Raises BadStackText."""
+    """The number a part holds, no larger than a strength may be. Raises BadStackText."""
     if not is_number(part.text):
         raise source.error(part.offset, repr(part.text) if part.text else "nothing", expected)
     value = float(part.text)
-    if not math.isfinite(value):
-        raise source.error(part.offset, repr(part.text), "a finite number")
+    if not is_strength(value):
+        limits = f"a finite number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+        raise source.error(part.offset, shown(part.text), limits)
     return value

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..reading import clean_hash
+from ..untrusted import is_strength
 
 _CIVITAI = "https://civitai.com/models/"
 _MOST_ID = 2**53  # what a program in JavaScript can have written
@@ -83,6 +84,12 @@ def number(value: Any) -> float | None:
     except (ValueError, OverflowError):
         return None
     return found if math.isfinite(found) else None
+
+
+def strength(value: Any) -> float | None:
+    """A number that can be a LoRA's strength, or a string that holds one."""
+    found = number(value)
+    return found if found is not None and is_strength(found) else None
 
 
 def split_words(value: Any) -> list[str]:

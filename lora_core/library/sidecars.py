@@ -22,8 +22,8 @@ from .sidecar_values import (
     header_text,
     mapping,
     model_of,
-    number,
     split_words,
+    strength,
     text_of,
 )
 
@@ -130,8 +130,8 @@ class _Beside:
         found = About(
             trigger_words=self.trigger_words(),
             # A1111 writes 0 for "not set".
-            strength=number(self._a1111.get("preferred weight")) or number(tips.get("strength")),
-            strength_clip=_first(number(tips.get(key)) for key in ("clip_strength", "clipStrength")),
+            strength=strength(self._a1111.get("preferred weight")) or strength(tips.get("strength")),
+            strength_clip=_first(strength(tips.get(key)) for key in ("clip_strength", "clipStrength")),
             base_model=self._base_model(models),
             page=_first_text(model.page for model in models),
             title=self._title(models),

@@ -82,6 +82,12 @@ class Lora:
         return {name: max(shape[1] if shape else 0 for shape in found) for name, found in shapes.items()}
 
     @cached_property
+    def largest_change(self) -> float:
+        """At least the largest |number| of a change at strength 1, leftovers not counted."""
+        every = (adapter for layer in self.layers.values() for adapter in layer)
+        return max((formulas.largest_change(a, formulas.pack(a)) for a in every), default=0.0)
+
+    @cached_property
     def kinds(self) -> Mapping[str, Counter[int | None]]:
         """For every kind of adapter, how many layers have each rank (None where the kind has none)."""
         kinds: dict[str, Counter[int | None]] = {}

@@ -23,7 +23,14 @@ from .library import (
 from .made_with import note_applied, on_prompt, record, used
 from .overlapping import measure_stack
 from .patching import Applied, apply_stack
-from .pictures import SamplerSettings, render_sweep, sampler_names, scheduler_names, show
+from .pictures import (
+    SamplerSettings,
+    render_sweep,
+    sampler_names,
+    scheduler_names,
+    show,
+    shown_path,
+)
 from .racks import RACKS
 from .saving import plan_stack, write_stack
 from .sliders import find_slider, slider_candidates
@@ -64,6 +71,7 @@ __all__ = [
     "sampler_names",
     "scheduler_names",
     "show",
+    "shown_path",
     "slider_candidates",
     "used",
     "words_of",

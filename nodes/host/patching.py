@@ -28,9 +28,11 @@ from ...lora_core.applying import (
     blocks_in,
     choose_ways,
     fuse,
+    is_safe,
     match,
     report,
     require_blocks,
+    require_numbers,
     weights_in,
 )
 from ...lora_core.blocks import BlockWeights, Weight
@@ -45,6 +47,7 @@ from .live import live_model
 from .live_modules import can_be_live, merges_packed
 from .protocols import Clip, Patcher, PatchKey
 from .unlisted import write_after_load
+from .weights import dtypes_of, weights_of
 
 P = TypeVar("P", Patcher, Clip)
 
@@ -89,7 +92,7 @@ def apply_stack(
     `mode` says how the model is changed: merged into its weights, live in the forward pass, or auto, merged
     but for what merging cannot do. A text encoder is always merged. Files are read and judged before anything
     is patched, so an error leaves nothing half done. Raises UnresolvedLora, FileError, BadBlockText, BadMode,
-    NotLive, or with `require_effect` FitError for an entry that does not fit.
+    NotLive, Overflows, or with `require_effect` FitError for an entry that does not fit.
     """
     active = [entry for entry in entries if entry.is_active]
     model_names = model_map(model) if model is not None else None
@@ -102,6 +105,7 @@ def apply_stack(
     if model is not None and model_names is not None:
         require_blocks(active, model_names)
         used = [(place, v) for place, v in enumerate(verdicts) if v.model and v.entry.strength_model]
+        require_held(model, model_names, [v for _, v in used])
         ways = _ways(mode, model, model_names, [v for _, v in used])
         model = _changed(model, model_names, [v for _, v in used], ways)
         for (place, verdict), way in zip(used, ways, strict=True):
@@ -109,6 +113,7 @@ def apply_stack(
         model = with_metadata(model, verdicts)
     if clip is not None and clip_names is not None:
         uses = [_Use(v.entry.strength_clip, v.entry.blocks, v.clip) for v in verdicts if v.clip]
+        _require_held(clip.patcher, clip_names, uses, verdicts)
         patched = _patched(clip, clip_names, uses)
         if patched is not clip:
             _set_metadata(patched.patcher, verdicts)
@@ -120,6 +125,27 @@ def _ways(mode: str, model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict
     stack = [(v.entry, v.model) for v in verdicts if v.model is not None]
     packed = frozenset() if merges_packed(model) else key_map.packed
     return choose_ways(mode, stack, partial(can_be_live, model.model), packed)
+
+
+def require_held(model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict]) -> None:
+    """Raises Overflows where the entries make numbers beyond what a weight of the model holds."""
+    uses = [_Use(v.entry.strength_model, v.entry.blocks, v.model) for v in verdicts if v.model]
+    _require_held(model, key_map, uses, verdicts)
+
+
+def _require_held(
+    patcher: Patcher, key_map: KeyMap, uses: Sequence[_Use], verdicts: Sequence[Verdict]
+) -> None:
+    largest = (abs(use.strength) * use.blocks.largest * use.found.lora.largest_change for use in uses)
+    if is_safe(largest, dtypes_of(patcher)):
+        return
+    numbers = weights_of(patcher)
+
+    def weight(key: str) -> tuple[Tensor, torch.dtype] | None:
+        found = numbers(Target(key)) if key in key_map.shapes else None
+        return None if found is None else (found.clone(), comfy.utils.get_attr(patcher.model, key).dtype)
+
+    require_numbers(_patches(key_map, uses), weight, [v.entry.name for v in verdicts])
 
 
 def _changed(model: Patcher, key_map: KeyMap, verdicts: Sequence[Verdict], ways: Sequence[Way]) -> Patcher:

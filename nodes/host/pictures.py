@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import comfy.samplers
@@ -67,11 +69,27 @@ def show(pictures: Tensor, prefix: str, records: Sequence[Any]) -> list[dict[str
     temp = folder_paths.get_temp_directory()
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, temp, width, height)
     shown: list[dict[str, str]] = []
-    for number, (picture, record) in enumerate(zip(pictures, records, strict=True)):
-        file = f"{name}_{counter + number:05}_.png"
+    for picture, record in zip(pictures, records, strict=True):
         pixels = (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         said = PngInfo()
         said.add_text(RECORD, json.dumps(record))
-        Image.fromarray(np.ascontiguousarray(pixels)).save(f"{folder}/{file}", pnginfo=said, compress_level=1)
-        shown.append({"filename": file, "subfolder": subfolder, "type": "temp"})
+        file, counter = _new_file(Path(folder), name, counter)
+        with file.open("wb") as out:
+            Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", pnginfo=said, compress_level=1)
+        shown.append({"filename": file.name, "subfolder": subfolder, "type": "temp"})
     return shown
+
+
+def shown_path(file: Mapping[str, str]) -> Path:
+    """Where a picture that `show` wrote lies."""
+    return Path(folder_paths.get_temp_directory(), file["subfolder"], file["filename"])
+
+
+def _new_file(folder: Path, name: str, counter: int) -> tuple[Path, int]:
+    """An empty file of the next free number, and the number after it: another process may write there too."""
+    while True:
+        path = folder / f"{name}_{counter:05}_.png"
+        counter += 1
+        with suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path, counter

@@ -12,6 +12,11 @@ from ...lora_core.key_maps import Target
 from .protocols import Patcher
 
 
+def dtypes_of(patcher: Patcher) -> set[torch.dtype]:
+    """The floating-point dtypes of a model's parameters."""
+    return {own.dtype for own in patcher.model.parameters() if own.is_floating_point()}
+
+
 def weights_of(patcher: Patcher) -> Callable[[Target], Tensor | None]:
     """How to see a weight of a loaded model as it is without patches, on the CPU.
 

@@ -5,7 +5,6 @@ The page holds numbers and draws them; what a text means, and how a drawn curve 
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from ...lora_core.errors import BadRequest
 from ...lora_core.key_maps import FileFamily
 from ...lora_core.reading import Stamp
 from ...lora_core.reports import Energy, Spectrum
-from ...lora_core.untrusted import shown
+from ...lora_core.untrusted import MAX_STRENGTH, is_strength, shown
 from .. import host
 
 Json = dict[str, Any]
@@ -180,9 +179,8 @@ def _weights(value: Any) -> dict[str, float | None]:
     if not isinstance(value, dict):
         raise BadRequest(f"weights must be an object, not {shown(value)}")
     for id, weight in value.items():
-        is_number = (
-            isinstance(weight, (int, float)) and not isinstance(weight, bool) and math.isfinite(weight)
-        )
-        if weight is not None and not is_number:
-            raise BadRequest(f"the weight of {shown(id)} must be a number or null, not {shown(weight)}")
+        is_number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+        if weight is not None and not (is_number and is_strength(weight)):
+            expected = f"a number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g} or null"
+            raise BadRequest(f"the weight of {shown(id)} must be {expected}, not {shown(weight)}")
     return {id: None if weight is None else float(weight) for id, weight in value.items()}

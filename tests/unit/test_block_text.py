@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lora_core.blocks import BlockWeights, ModelBlocks, Place, read_block_weights, sketch
 from lora_core.errors import BadBlockText, RackError
+from lora_core.untrusted import MAX_STRENGTH
 
 # Text, the same canonically: blocks and elements.
 _CANONICAL = [
@@ -101,7 +102,7 @@ _SELECTIONS = st.one_of(
 ).flatmap(lambda text: st.sampled_from([text, "!" + text]))
 _ELEMENTS = st.sampled_from(["attn", "attn1.q", "ATTN2", "!ff", "norm", "img.ff.up", "*", "clip_g"])
 _NUMBERS = st.one_of(
-    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.floats(1 - MAX_STRENGTH, MAX_STRENGTH).map(repr),  # INVERT makes it 1 - w
     st.sampled_from(["R", "U", "X", "a", "+1", ".5"]),
 )
 _LISTS = st.lists(_SELECTIONS, min_size=1, max_size=3).map(",".join)

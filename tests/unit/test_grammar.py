@@ -14,6 +14,7 @@ from lora_core.errors import BadStackText
 from lora_core.grammar import parse, scan, scan_prompt, write
 from lora_core.schedule import Steps, StrengthCurve
 from lora_core.stack import Comment, Entry, Stack
+from lora_core.untrusted import MAX_STRENGTH
 
 
 def on_a_curve(
@@ -229,7 +230,7 @@ def test_block_weights_no_tag_can_hold_are_refused() -> None:
 NAMES = st.text(st.characters(exclude_characters="<>:\r\n", exclude_categories=("Cs",)), min_size=1).map(
     str.strip
 )
-STRENGTHS = st.floats(allow_nan=False, allow_infinity=False)
+STRENGTHS = st.floats(-MAX_STRENGTH, MAX_STRENGTH)
 BLOCKS = st.builds(
     read_block_weights,
     st.sampled_from(["", "OUTALL", VECTOR, FILLED, "IN04-08=0.5 OUT*=0", "BASE=1 MID=-0.25"]),

@@ -212,8 +212,9 @@ def test_loras_of_two_families_are_not_one_file(tmp_path: Path, capsys: pytest.C
 
 
 def test_numbers_no_dtype_holds_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = _files(tmp_path)["plain"]
-    assert main(["save", f"{file}:1e30", "--out", str(tmp_path / "x.st"), "--dtype", "fp16"]) == 2
+    large = {key: value * 1000 for key, value in pair(UNET_LAYER, 8, 8).items()}
+    file = save_lora(tmp_path / "large.safetensors", large)
+    assert main(["save", f"{file}:1000", "--out", str(tmp_path / "x.st"), "--dtype", "fp16"]) == 2
     assert "Choose another dtype" in capsys.readouterr().err
 
 

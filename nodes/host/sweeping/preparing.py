@@ -19,7 +19,7 @@ from ....lora_core.errors import SweepMismatch
 from ....lora_core.live import Plan, StrengthsAt, timed
 from ..key_maps import clip_map, model_map
 from ..live import live_model, not_live, with_rows
-from ..patching import apply_stack, judge, with_metadata
+from ..patching import apply_stack, judge, require_held, with_metadata
 from ..protocols import Clip, Guider, Patcher
 from .conds import PER_GROUP, CondPart, PerGroup
 from .sampling import Passes, SweepSampling
@@ -91,6 +91,9 @@ def _swept_model(model: Patcher, sweep: Sweep, verdicts: Sequence[Verdict]) -> t
     weights = [weights_in(verdict.entry.blocks, model_map(model)) for verdict in verdicts]
     plan = Plan.of(matches, weights)
     keys, merged = not_live(model, plan), _Merged(sweep).strengths
+    strongest = [axis.at(max(axis.values, key=abs)) for axis in sweep.axes]
+    at_most = [replace(v, entry=entry) for v, entry in zip(verdicts, strongest, strict=True)]
+    require_held(model, model_map(model), at_most)
     if keys:
         # What cannot be written, such as a window, is refused here and not in the midst of a sampling.
         apply_stack(model, None, [axis.at(1.0) for axis in sweep.axes])
