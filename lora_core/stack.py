@@ -45,10 +45,7 @@ class Entry:
             raise BadRow(f"a LoRA's name may not be empty or have spaces around it: {shown(self.name)}")
         for strength in (self.strength_model, self.strength_clip):
             if not is_strength(strength):
-                raise BadRow(
-                    f"the strength of {shown(self.name)} is {_told(strength)}, "
-                    f"it must be a finite number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
-                )
+                raise BadRow(_senseless(shown(self.name), strength))
         if not 0 <= self.start <= self.stop <= 1:
             raise BadRow(f"{shown(self.name)} must start and stop within 0 and 1, in this order")
         if self.curve and self.strength_model != self.curve.peak:
@@ -141,9 +138,13 @@ def not_in(first: Iterable[Entry], more: Iterable[E]) -> tuple[list[E], list[E]]
     return split
 
 
-def _told(strength: float) -> str:
-    """A number as it was given; a whole one may be too long to be written."""
-    return f"{strength:g}" if isinstance(strength, float) else shown(strength)
+def _senseless(of: str, strength: float) -> str:
+    # A whole number may be too long for 'g'.
+    told = f"{strength:g}" if isinstance(strength, float) else shown(strength)
+    return (
+        f"the strength of {of} is {told}, "
+        f"it must be a finite number from -{MAX_STRENGTH:g} to {MAX_STRENGTH:g}"
+    )
 
 
 @dataclass(frozen=True)
@@ -171,8 +172,8 @@ class NamedRack:
     def __post_init__(self) -> None:
         if not self.name or self.name != self.name.strip():
             raise BadRow(f"a rack's name may not be empty or have spaces around it: {shown(self.name)}")
-        if not math.isfinite(self.strength):
-            raise BadRow(f"the strength of the rack {shown(self.name)} must be a finite number")
+        if not is_strength(self.strength):
+            raise BadRow(_senseless(f"the rack {shown(self.name)}", self.strength))
 
     @property
     def is_active(self) -> bool:
