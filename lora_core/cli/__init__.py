@@ -1,4 +1,4 @@
-"""The command line: inspect, keys, verdict, merge, save, resize, overlap, diff, convert, get, read.
+"""The command line: inspect, keys, verdict, merge, save, resize, extract, split, overlap, diff and others.
 
 Thin on purpose: a command reads its arguments, asks the core, and prints. Exit codes: 0 success; 1 the
 files differ, a LoRA does not belong on the model, or part of a workflow stays as it is; 2 wrong use, or a
@@ -29,6 +29,8 @@ COMMANDS = {
     "bake": "merge",
     "save": "save",
     "resize": "save",
+    "extract": "extract",
+    "split": "split",
     "overlap": "overlap",
     "diff": "diff",
     "convert": "convert",

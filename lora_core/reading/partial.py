@@ -67,6 +67,11 @@ class PartialLora:
                 wanted = {key: self._contents(tensor, reader) for key, tensor in wanted.items()}
         return read_lora(TensorFile(self.stamp, self.metadata, wanted), configs=self._configs)
 
+    def keys(self, name: str) -> frozenset[str]:
+        """The keys in the file of a layer's tensors; none where only the whole file tells them."""
+        tensors = (self._tensors[key] for group in self._groups(name) for key in group.values())
+        return frozenset(key for tensor in tensors if (key := self._stored.get(id(tensor))) is not None)
+
     def _groups(self, name: str) -> list[dict[str, str]]:
         name = whole_name(name)
         return self._grouped.get(name) or self._grouped[name.rpartition(".")[0]]

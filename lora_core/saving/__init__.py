@@ -2,14 +2,16 @@
 
 `compress` makes a change smaller and `sizing` says by how much, `naming` calls it what other programs call
 it, `layers` are its tensors, `facts` what a file says of itself. `planning` puts all of it together, and
-`writing` writes it.
+`writing` writes it. `extracting` plans a file from two checkpoints, `splitting` two files from one.
 """
 
 from .compress import Spectral, spectral
+from .extracting import plan_extract
 from .layers import DTYPES
 from .naming import NAMINGS
 from .planning import SavePlan, plan_save
 from .sizing import Size
+from .splitting import plan_split
 from .writing import write_save
 
 __all__ = [
@@ -18,7 +20,9 @@ __all__ = [
     "SavePlan",
     "Size",
     "Spectral",
+    "plan_extract",
     "plan_save",
+    "plan_split",
     "spectral",
     "write_save",
 ]

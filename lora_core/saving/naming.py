@@ -37,19 +37,23 @@ class Namer:
 
     def layers(self, key: str) -> Sequence[NamedLayer]:
         """The layers that stand for the weight `key` together. Raises CannotSave where there are none."""
+        found = self.find(key)
+        if not found:
+            raise CannotSave(
+                f"{key} has no name as {self._naming} writes them. Choose another naming, or leave the LoRA "
+                "that changes it out"
+            )
+        return found
+
+    def find(self, key: str) -> Sequence[NamedLayer]:
+        """The same, empty where there are none."""
         is_bias = key.endswith(".bias")
         weight = f"{key.removesuffix('.bias')}.weight" if is_bias else key
         found = self._by_key.get(weight, [])
         whole = [layer for layer in found if layer.target.offset is None]
         if whole:
             return [replace(whole[0], name=f"{whole[0].name}.bias")] if is_bias else whole[:1]
-        parts = [*_tiles(found, self._shapes[weight][0])]
-        if not parts or is_bias:
-            raise CannotSave(
-                f"{key} has no name as {self._naming} writes them. Choose another naming, or leave the LoRA "
-                "that changes it out"
-            )
-        return parts
+        return [] if is_bias or not found else [*_tiles(found, self._shapes[weight][0])]
 
 
 def _tiles(layers: Iterable[NamedLayer], rows: int) -> Iterator[NamedLayer]:

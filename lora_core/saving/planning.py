@@ -44,7 +44,7 @@ class SavePlan:
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is written, by key, in the order safetensors' own writer has."""
         found = {key: tensor for weight in self.weights for key, tensor in weight.tensors.items()}
-        return dict(sorted(found.items(), key=lambda item: (_ORDER.index(item[1].dtype), item[0])))
+        return dict(sorted(found.items(), key=lambda item: (_place(item[1].dtype), item[0])))
 
     @property
     def error(self) -> float:
@@ -71,6 +71,11 @@ class SavePlan:
             worst = sorted(self.error_by_block().items(), key=lambda item: -item[1])[:10]
             lines.append("error by block: " + ", ".join(f"{block} {error:.1%}" for block, error in worst))
         return "\n".join([*lines, *self.notes])
+
+
+def _place(dtype: torch.dtype) -> tuple[int, str]:
+    """Of a dtype among others: those this pack writes first."""
+    return (_ORDER.index(dtype) if dtype in _ORDER else len(_ORDER), str(dtype))
 
 
 def plan_save(

@@ -19,7 +19,7 @@ _LEGACY = slice(2**20, 2**20 + 2**16)  # the bytes of a file that kohya's older 
 def write_save(plan: SavePlan, out: Path, force: bool = False) -> int:
     """Write the file and return its bytes. It appears whole or not at all. Raises RackError."""
     if any(file.resolve() == out.resolve() for file in plan.files):
-        raise CannotSave(f"{out} is one of the LoRAs that are saved. Choose another name")
+        raise CannotSave(f"{out} is one of the LoRAs or checkpoints that it is made of. Choose another name")
     if not out.parent.is_dir():
         raise CannotSave(f"{out.parent}: is no folder. Make it, or choose another")
     tensors = plan.tensors
