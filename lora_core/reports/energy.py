@@ -17,7 +17,7 @@ from ..blocks import ModelBlocks, Place, blocks_of_model, blocks_without_model
 from ..errors import BrokenFile
 from ..families import families
 from ..key_maps import FileFamily, Target, is_text_encoder, likely_key
-from ..reading import Lora
+from ..reading import Lora, whole_name
 from .change_energy import BEYOND_NUMBERS, change_energy
 
 _REMEDY = "Train or save the LoRA again"
@@ -89,11 +89,15 @@ class Spectrum:
 
 
 class Side(NamedTuple):
-    """The connected model, or its text encoder: where a LoRA's layers are in it, and the weights there."""
+    """The connected model, or its text encoder: where a LoRA's layers are in it, and the weights there.
+
+    `repeats` are layers that are left out because another one says the same of their weight.
+    """
 
     layers: Mapping[str, Target]
     family: ModelBlocks
     weights: Weights
+    repeats: frozenset[str] = frozenset()
 
 
 class Placed(NamedTuple):
@@ -117,7 +121,9 @@ class _Sum:
 def measure_on(lora: Lora, sides: Sequence[Side]) -> Spectrum:
     """The spectrum of a LoRA on what is connected; layers that neither side has are counted."""
     placed = [(item, side.weights) for side in sides for item in _place(side.layers, side.family)]
-    return _measure(lora, placed, " and ".join(side.family.title for side in sides), has_model=True)
+    known = {name for side in sides for name in (*side.layers, *side.repeats)}
+    unmatched = len(lora.layers.keys() - set(map(whole_name, known)))
+    return _measure(lora, placed, " and ".join(side.family.title for side in sides), unmatched)
 
 
 def measure_alone(lora: Lora, made_for: FileFamily) -> Spectrum:
@@ -130,7 +136,7 @@ def measure_alone(lora: Lora, made_for: FileFamily) -> Spectrum:
     if rest:
         family = blocks_without_model(known, (target.key for target in rest.values()))
         placed += _place_each(rest, family)
-    return _measure(lora, [(item, None) for item in placed], str(made_for), has_model=False)
+    return _measure(lora, [(item, None) for item in placed], str(made_for))
 
 
 def _place(layers: Mapping[str, Target], family: ModelBlocks) -> list[Placed]:
@@ -153,13 +159,12 @@ def _in_order(placed: Sequence[Placed], family: ModelBlocks) -> list[Placed]:
 
 
 def _measure(
-    lora: Lora, placed: Iterable[tuple[Placed, Weights | None]], family: str, has_model: bool
+    lora: Lora, placed: Iterable[tuple[Placed, Weights | None]], family: str, unmatched: int | None = None
 ) -> Spectrum:
+    """`unmatched` is None where there is no model."""
     sums: dict[Place, _Sum] = {}
     needs_weight = Counter[str]()
-    seen: set[str] = set()
     for item, weights in placed:
-        seen.update(item.layers)
         adapters = [adapter for layer in item.layers for adapter in lora.layers[layer]]
         weight = weights(item.target) if weights is not None else None
         try:
@@ -178,8 +183,7 @@ def _measure(
     if not isfinite(whole):
         raise BrokenFile(lora.stamp.path, BEYOND_NUMBERS, _REMEDY)
     parts = tuple(_part(place, found, whole) for place, found in sums.items())
-    unmatched = sum(layer not in seen for layer in lora.layers)
-    return Spectrum(family, parts, has_model, dict(needs_weight), unmatched)
+    return Spectrum(family, parts, unmatched is not None, dict(needs_weight), unmatched or 0)
 
 
 def _part(place: Place, found: _Sum, whole: float) -> Energy:

@@ -46,5 +46,6 @@ def _spectrum(verdict: Verdict, model: Patcher | None, clip: Clip | None) -> Spe
         (verdict.model, model_map(model) if model is not None else None, model),
     ):
         if match is not None and names is not None and patcher is not None and match.layers:
-            sides.append(Side(match.layers, blocks_in(names), weights_of(patcher)))
+            left_out = frozenset(repeat.layer for repeat in match.repeats)
+            sides.append(Side(match.layers, blocks_in(names), weights_of(patcher), left_out))
     return measure_on(verdict.lora, sides) if sides else measure_alone(verdict.lora, verdict.made_for)

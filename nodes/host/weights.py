@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import comfy.utils
+import comfy.model_patcher
 import torch
 from torch import Tensor
 
@@ -20,16 +20,16 @@ def dtypes_of(patcher: Patcher) -> set[torch.dtype]:
 def weights_of(patcher: Patcher) -> Callable[[Target], Tensor | None]:
     """How to see a weight of a loaded model as it is without patches, on the CPU.
 
-    None for packed weights and for those of scaled fp8, whose numbers are not what they stand for.
+    A quantised weight is seen as the numbers it stands for. None where only its packer knows them (NF4).
     """
 
     def weight(target: Target) -> Tensor | None:
+        stored, _, to_numbers = comfy.model_patcher.get_key_weight(patcher.model, target.key)
         kept = patcher.backup.get(target.key)
-        tensor = kept.weight if kept is not None else comfy.utils.get_attr(patcher.model, target.key)
-        module = comfy.utils.get_attr(patcher.model, target.key.rpartition(".")[0])
+        tensor = kept.weight if kept is not None else stored
+        if to_numbers is not None:
+            tensor = to_numbers(tensor, inplace=False)
         if type(tensor) not in (Tensor, torch.nn.Parameter) or not tensor.is_floating_point():
-            return None
-        if getattr(module, "scale_weight", None) is not None:
             return None
         if target.offset is not None:
             tensor = tensor.narrow(*target.offset)

@@ -111,6 +111,18 @@ def test_live_on_fp8_is_the_change_of_the_weights_as_they_are(
     assert difference * 20 < apart(live, sample(model, "sd3", steps=3))
 
 
+def test_a_change_is_compared_with_the_numbers_that_scaled_weights_stand_for(
+    pack: Any, lora_folder: Path
+) -> None:
+    model = _load(_with_scales(layouts.LAYOUTS["sd3"].state_dict(torch.float32)))
+    _save_all(lora_folder, model)
+    exact = _load(_as_numbers(model.model.state_dict()), dtype=torch.float32)
+    for name in dict.fromkeys(row[0] for row in STACK):
+        seen, wanted = (pack.nodes.host.inspect_lora(name, on).spectrum.blocks for on in (model, exact))
+        assert all(part.relative is not None for part in seen)
+        assert [part.relative for part in seen] == pytest.approx([part.relative for part in wanted], rel=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=["fp16", "bf16"])
 def test_half_precision_is_no_further_off_than_merging_is(
     pack: Any, lora_folder: Path, record_property: Any, dtype: torch.dtype

@@ -39,6 +39,12 @@ def test_the_texts_are_those_of_the_nodes_the_pack_has() -> None:
     assert sorted(set(re.findall(r'"(LoraRack\w+)"', root))) == NODES
 
 
+def test_the_list_of_nodes_has_every_node_by_the_name_people_see() -> None:
+    listed = (ROOT / "docs" / "nodes.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \*\*(.+?)\*\* `(\w+)` \|", listed, re.MULTILINE)
+    assert sorted(rows) == sorted((TEXTS["en"][node]["display_name"], node) for node in NODES)
+
+
 @pytest.mark.parametrize("language", TEXTS)
 @pytest.mark.parametrize("node", NODES)
 def test_a_page_says_all_there_is_to_a_node(node: str, language: str) -> None:

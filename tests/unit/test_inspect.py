@@ -21,7 +21,7 @@ from lora_core.key_maps.file_family import family_of_file
 from lora_core.key_maps.key_map import Target
 from lora_core.key_maps.reverse import likely_key
 from lora_core.reading.files import Stamp
-from lora_core.reading.lora import Lora
+from lora_core.reading.lora import Layers, Lora, rows_name
 from lora_core.reports.change_energy import change_energy
 from lora_core.reports.energy import Side, measure_alone, measure_on
 
@@ -31,7 +31,7 @@ def _rand(*shape: int, seed: int = 0) -> Tensor:
 
 
 def _lora(layers: Mapping[str, Adapter]) -> Lora:
-    held = {name: (adapter,) for name, adapter in layers.items()}
+    held = Layers({name: (adapter,) for name, adapter in layers.items()})
     return Lora(Stamp(Path("ink.safetensors"), 0, 0), {}, held, {}, 0)
 
 
@@ -130,6 +130,20 @@ def test_shares_and_ratios_of_blocks_are_those_of_the_dense_changes() -> None:
     assert sum(part.share for part in spectrum.parts) == pytest.approx(1.0)
     assert {part.element for part in spectrum.parts} == {"attn1.k", "attn2.k"}
     assert spectrum.unmatched == 1
+
+
+def test_a_layer_said_twice_is_not_one_the_model_lacks() -> None:
+    lora, _, side = _on_a_model()
+    spectrum = measure_on(lora, [side._replace(repeats=frozenset({"lost"}))])
+    assert spectrum.unmatched == 0
+
+
+def test_rows_of_a_fused_layer_are_not_missing_from_a_model_that_keeps_them_apart() -> None:
+    key = BLOCK.format("input_blocks.4", 1)
+    lora = _lora({"fused": LowRank(_rand(24, 2), _rand(2, 8), 1.0)})
+    targets = {rows_name("fused", start, 8): Target(f"{key}.{start}") for start in (0, 8, 16)}
+    side = Side(targets, blocks_of_model({target.key: (8, 8) for target in targets.values()}), lambda _: None)
+    assert measure_on(lora, [side]).unmatched == 0
 
 
 def test_a_weight_that_cannot_be_seen_leaves_no_ratio() -> None:

@@ -314,6 +314,8 @@ FLUXES = ("flux", "longcat_image", "flux2", "hunyuan_video", "ovis_image", "chro
         ("lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k", 2048, ("sdxl",)),
         ("lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k", 768, ("sd1",)),
         ("lora_unet_double_blocks_0_img_attn_qkv", 3072, FLUXES),
+        ("lora_unet_double_blocks_0_img_attn_qkv", 2048, ("hunyuan_video", "hunyuan_image", "hunyuan_3d")),
+        ("lora_unet_double_blocks_0_img_attn_qkv", 3584, ("hunyuan_image",)),
         ("diffusion_model.blocks.0.self_attn.q", 1536, ("wan",)),
         ("transformer.transformer_blocks.3.img_mod.1", 3072, ("qwen_image", "mage_flow")),
         ("lora_unet_layers_0_attention_qkv", 3840, ("z_image",)),
