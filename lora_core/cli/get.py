@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,15 +13,13 @@ from ..errors import BadReference, FetchError, RackError, UnresolvedLora, WrongU
 from ..fetching import (
     Answers,
     ByHash,
-    Civitai,
     Fetched,
     Fetcher,
-    HuggingFace,
     Offer,
     Reference,
     clean_parts,
+    known_sites,
     read_reference,
-    token,
 )
 from ..grammar import parse
 from ..library import Index, Library
@@ -94,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
         raise WrongUse(f"{folder}: is not a folder. Name a loras folder with --to")
     wanted, outcomes = _wanted(options.references, folder)
     clean_parts(folder)
-    fetcher = Fetcher(_sites(), Answers(None))
+    fetcher = Fetcher(known_sites(None), Answers(None))
     offers = fetcher.look_up_all(wanted.values())
     for asked, reference in wanted.items():
         offer = offers[reference]
@@ -129,13 +126,6 @@ def _wanted(texts: Iterable[str], folder: Path) -> tuple[dict[str, Reference], l
                     )
                     outcomes.append(_Outcome(entry.name, error=missing if missing.candidates else no_hash))
     return wanted, outcomes
-
-
-def _sites() -> tuple[Civitai, HuggingFace]:
-    """Both sites; their addresses can be those of mirrors."""
-    civitai = os.environ.get("LORA_RACK_CIVITAI", "") or "https://civitai.com"
-    hub = os.environ.get("HF_ENDPOINT", "") or "https://huggingface.co"
-    return Civitai(token("CIVITAI_API_TOKEN", None), civitai), HuggingFace(token("HF_TOKEN", None), hub)
 
 
 def _fetch(fetcher: Fetcher, asked: str, offer: Offer, options: argparse.Namespace) -> _Outcome:

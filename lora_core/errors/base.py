@@ -16,3 +16,7 @@ class RackError(Exception):
     def begin_with(self, place: str) -> None:
         """Let the message begin with where this is: a row, an input."""
         self.args = (f"{place}: {self}",)
+
+    def as_json(self) -> dict[str, Any]:
+        """An error as a page or a program gets it: its class, its text, and the facts its class holds."""
+        return {"type": type(self).__name__, "message": str(self), **self.facts}

@@ -48,6 +48,10 @@ class MissingLora(UnresolvedLora):
         source = f". It comes from {page}" if page else ""
         super().__init__(name, candidates or (), f"no LoRA is called {wanted}. {hint}{source}")
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {**super().facts, "hash": self.hash, "page": self.page}
+
 
 class GoneLora(UnresolvedLora):
     """A file ComfyUI lists that is not there: a broken link, or a folder that was taken away."""

@@ -5,6 +5,7 @@ Nodes import this package alone; only the modules in it import the host.
 
 from .encoding import encode
 from .files import embedding_names, metadata_of, words_of
+from .getting import DOWNLOADS, fetcher, lora_folders
 from .inspecting import Inspected, inspect_lora
 from .library import (
     check,
@@ -37,6 +38,7 @@ from .sliders import find_slider, slider_candidates
 from .sweeping.preparing import LoraSweep, encode_sweep, prepare_sweep
 
 __all__ = [
+    "DOWNLOADS",
     "RACKS",
     "Applied",
     "Inspected",
@@ -49,6 +51,7 @@ __all__ = [
     "encode",
     "encode_sweep",
     "facts_of",
+    "fetcher",
     "find_slider",
     "fingerprint",
     "inspect_lora",
@@ -56,6 +59,7 @@ __all__ = [
     "locate",
     "look_up",
     "look_up_all",
+    "lora_folders",
     "lora_names",
     "lora_path",
     "measure_stack",

@@ -59,7 +59,7 @@ def _text(holder: Mapping[str, Any], name: str) -> str:
     return value
 
 
-GETS: Mapping[str, Callable[[Mapping[str, str]], Json]] = {"racks": listed, "rack": kept}
+GETS: dict[str, Callable[[Mapping[str, str]], Json]] = {"racks": listed, "rack": kept}
 POSTS: Mapping[str, Callable[[Json], Json]] = {
     "rack/save": saved,
     "rack/rename": renamed,

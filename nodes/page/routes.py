@@ -22,7 +22,7 @@ from ...lora_core.stack import Entry, NamedRack, Row
 from ...lora_core.untrusted import MAX_WORKFLOW_BYTES, read_json, shown
 from ...lora_core.version import VERSION
 from .. import host
-from . import equaliser, rack_routes, row_json
+from . import equaliser, get_routes, rack_routes, row_json
 from .catalog import Card, Catalog
 from .convert_routes import converted
 from .late_modules import send_as_script
@@ -39,7 +39,9 @@ CATALOG = Catalog()
 
 
 def register() -> None:
-    """Add the routes to the host's server, and the place for what pictures say. Without one do nothing."""
+    """Add the routes to the host's server, and the place for what pictures say; go on with what was being
+    downloaded. Without a server do nothing.
+    """
     server = getattr(PromptServer, "instance", None)
     if server is None:
         return
@@ -57,11 +59,14 @@ def register() -> None:
         ("POST", "convert", _convert),
     ):
         server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
-    for path, asked in rack_routes.GETS.items():
+    for path, asked in (rack_routes.GETS | get_routes.GETS).items():
         server.routes.get(f"/lora_rack/{path}")(_typed_errors(_of_query(asked)))
     for path, told in rack_routes.POSTS.items():
         server.routes.post(f"/lora_rack/{path}")(_typed_errors(_of_body(told)))
+    for path, told in get_routes.POSTS.items():
+        server.routes.post(f"/lora_rack/{path}")(_typed_errors(_of_own_page(_of_body(told))))
     server.add_on_prompt_handler(host.on_prompt)
+    host.DOWNLOADS.resume()
     server.app.on_response_prepare.append(send_as_script)
 
 
@@ -73,7 +78,7 @@ def _typed_errors(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except RackError as error:
-            return web.json_response({"error": describe(error)}, status=400)
+            return web.json_response({"error": error.as_json()}, status=400)
 
     return answer
 
@@ -93,9 +98,12 @@ def _of_body(make: Callable[[Json], Json]) -> Handler:
     return answer
 
 
-def describe(error: RackError) -> Json:
-    """An error as the page gets it: its class, its text, and the facts its class holds."""
-    return {"type": type(error).__name__, "message": str(error), **error.facts}
+def _of_own_page(handler: Handler) -> Handler:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        get_routes.require_own_page(request.headers)
+        return await handler(request)
+
+    return answer
 
 
 async def _apart(work: Callable[[], T]) -> T:
@@ -220,7 +228,7 @@ def _problem_of(row: Row) -> RackError | None:
 
 def _file(found: Card | RackError | None) -> Json:
     if isinstance(found, RackError):
-        return {"card": None, "problem": describe(found)}
+        return {"card": None, "problem": found.as_json()}
     return {"card": asdict(found) if found else None, "problem": None}
 
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))  # the fakes of the sites
+from fake_sites import CONTENT, Fakes, fake_sites
+
 from tools.dev.base_folder import TEXT_ENCODER, prepare_base
 from tools.dev.host_client import HostClient
 from tools.dev.host_server import HostServer
@@ -39,7 +42,16 @@ def loras(base: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostServer]:
+def sites() -> Iterator[Fakes]:
+    """Civitai and Hugging Face as far as the server knows; a test sets their fault and takes it back."""
+    with fake_sites(CONTENT) as fakes, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LORA_RACK_CIVITAI", fakes.urls["civitai"])
+        environment.setenv("HF_ENDPOINT", fakes.urls["hub"])
+        yield fakes
+
+
+@pytest.fixture(scope="session")
+def server(base: Path, sites: Fakes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostServer]:
     log = tmp_path_factory.mktemp("log") / "host.log"
     arguments = ["--whitelist-custom-nodes", PACK, FIXTURE_PACK]
     with HostServer.from_environment(log, base=base, arguments=arguments) as running:
