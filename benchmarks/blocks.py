@@ -70,5 +70,5 @@ def _ours(subject: Subject, texts: Sequence[str]) -> Any:
     stack: list[Any] = []
     for name, strength, blocks in zip(subject.loras, subject.strengths(LORAS), texts, strict=False):
         stack, _ = nodes["LoraRackAdd"]().add(name, strength, strength, stack, blocks=blocks)
-    model, _, _ = nodes["LoraRackApply"]().apply(subject.model, stack, "error")["result"]
+    model, *_ = nodes["LoraRackApply"]().apply(subject.model, stack, "error")["result"]
     return model

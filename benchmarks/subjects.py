@@ -56,7 +56,7 @@ class Subject:
         classes = in_host.load_pack().NODE_CLASS_MAPPINGS
         text = "\n".join(f"<lora:{n}:{s}>" for n, s in zip(self.loras, strengths, strict=False))
         stack, _ = classes["LoraRackStack"]().build(text)
-        model, _, _ = classes["LoraRackApply"]().apply(self.model, stack, "error", None, mode)["result"]
+        model, *_ = classes["LoraRackApply"]().apply(self.model, stack, "error", None, mode)["result"]
         return model
 
 

@@ -66,7 +66,7 @@ class DoRA(Adapter):
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
         """Add the whole change to `weight` in place, give it its lengths, and go that way by the strength."""
-        if strength != 1 and self.inner.needs_weight:
+        if strength != 1:
             return weight.lerp_(self.apply(weight.clone(), 1.0, dtype, reorder), strength)
         self.inner.apply(weight, 1.0, dtype, reorder)
         shaped = columns if self.on_input else rows
@@ -75,10 +75,7 @@ class DoRA(Adapter):
         magnitude = shaped(self.magnitude.to(weight.device, length.dtype), weight)
         if reorder is not None and not self.on_input:
             magnitude = reorder(magnitude)
-        # f = m/‖V‖: W + s·(f·V − W) = (1 − s + s·f)·V − (1 − s)·ΔW, with no second copy of the weight.
-        factor = magnitude.div(shaped(length, weight)).mul_(strength).add_(1 - strength)
-        weight.mul_(factor)
-        return weight if strength == 1 else self.inner.apply(weight, strength - 1, dtype, reorder)
+        return weight.mul_(magnitude.div(shaped(length, weight)))
 
 
 @dataclass(frozen=True, eq=False)

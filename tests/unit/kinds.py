@@ -13,10 +13,11 @@ from lora_core.adapters.dora import DoRA, PeftDoRA
 from lora_core.adapters.full import Difference, SetWeight
 from lora_core.adapters.glora import GLoRA
 from lora_core.adapters.ia3 import IA3
+from lora_core.adapters.input_rotation import InputBOFT, InputOFT
 from lora_core.adapters.loha import LoHa
 from lora_core.adapters.lokr import LoKr
 from lora_core.adapters.low_rank import LowRank
-from lora_core.adapters.oft import BOFT, OFT
+from lora_core.adapters.oft import BOFT, OFT, OFTByParts
 
 RANK = 2
 
@@ -48,6 +49,14 @@ def _glora(n: Numbers, out: int, inner: int, *kernel: int) -> GLoRA:
     return GLoRA(n(inner, RANK), n(RANK, inner), n(out, RANK), n(RANK, inner * math.prod(kernel)), 0.5)
 
 
+def _input_oft(n: Numbers, out: int, *inputs: int) -> InputOFT:
+    return InputOFT(n(math.prod(inputs) // 2, 1), is_scaled=True)
+
+
+def _input_boft(n: Numbers, out: int, *inputs: int) -> InputBOFT:
+    return InputBOFT(n(1, math.prod(inputs) // 2, 2, 2), 1 + 0.1 * n(out))
+
+
 # Of weights (out, in, *kernel) with even out and in, out a multiple of 4.
 ADDITIVE: Mapping[str, Callable[..., Adapter]] = {
     "LoRA": _low_rank,
@@ -59,6 +68,11 @@ OF_WEIGHT: Mapping[str, Callable[..., Adapter]] = {
     "GLoRA": _glora,
     "OFT": lambda n, out, *rest: OFT(n(out // 4, 4, 4), 1 + 0.1 * n(out), 3.0),
     "BOFT": lambda n, out, *rest: BOFT(n(1, out // 4, 4, 4), None, 0.0),
+    "OFT by parts": lambda n, out, *rest: OFTByParts(
+        ((n(out // 4, 2, 2), 0.0), (n(1, out // 2, out // 2), 3.0))
+    ),
+    "OFT of inputs": _input_oft,
+    "BOFT of inputs": _input_boft,
     "IA3 outputs": lambda n, out, *rest: IA3(n(out), False),
     "IA3 inputs": lambda n, out, inner, *rest: IA3(n(inner), True),
     "DoRA rows": lambda n, out, *rest: DoRA(_low_rank(n, out, *rest), n(out).abs(), False),
