@@ -9,6 +9,7 @@ import { TEXTS as MOVING } from "./moving_in/texts.js";
 import { labelNode, translateDefinition } from "./node_texts.js";
 import { faceOf } from "./parts/face.js";
 import { addView, isWired, lookAgain } from "./parts/node.js";
+import { Prompts } from "./prompt/mount.js";
 import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
 import { mountScrubber } from "./scrubber/mount.js";
@@ -41,6 +42,8 @@ const host = { keepTextIn, hide, textChanged, setValue, takePlace, rememberForUn
 /** @type {import("./moving_in/moving_in.mjs").MovingIn | null} */
 let movingIn = null;
 
+const prompts = new Prompts({ server, nodeShown: (id) => app.canvas.graph?.getNodeById(id) ?? null, rememberForUndo });
+
 api.addEventListener("reconnected", () => {
   for (const keeper of allKeepers()) keeper.retry();
 });
@@ -71,6 +74,7 @@ app.registerExtension({
     if (node.comfyClass === STACK_NODE) mountRack(node);
     if (node.comfyClass === BLOCKS_NODE) mountEqualiser(node, server, host);
     if (SWEEP_NODES.includes(node.comfyClass ?? "")) mountScrubber(node, (path) => api.apiURL(path), host);
+    prompts.add(node);
     if (APPLYING.includes(node.comfyClass ?? "")) handOnVerdicts(node);
   },
 });

@@ -49,6 +49,13 @@ import { TEXTS } from "./texts.js";
  * @property {string} part
  * @property {Record<string, number | null>} weights
  *
+ * @typedef {object} TagMeaning what one tag of a prompt is
+ * @property {Omit<RowData, "text"> | null} row null where the tag cannot be read
+ * @property {[number, number] | null} name where in the tag it is written
+ * @property {[number, number][]} strengths where in the tag its strengths are written
+ * @property {Card | null} card
+ * @property {Problem | null} problem
+ *
  * @typedef {import("./rack/rows.js").RowData} RowData
  * @typedef {{rows: RowData[], text: string}} Written
  * @typedef {{total: number, offset: number, cards: Card[]}} CardPage
@@ -142,6 +149,16 @@ export class Server {
    */
   write(rows) {
     return this.#post("write", { rows, partial: true });
+  }
+
+  /**
+   * What each tag of a prompt means, and which file it names.
+   *
+   * @param {string[]} tags
+   * @returns {Promise<TagMeaning[]>}
+   */
+  async tags(tags) {
+    return (await this.#post("tags", { tags })).tags;
   }
 
   /**

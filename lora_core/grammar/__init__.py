@@ -15,7 +15,7 @@
 A tag is read as AUTOMATIC1111 reads it (extensions-builtin/Lora, extra_networks_lora.py), with the arguments
 of the block-weight extension, but nothing is guessed: what they would skip or take for 1 is an error with its
 line and column. source.py keeps places, tags.py takes a tag apart, arguments.py says what its parts mean,
-rows.py and prompts.py find tags in texts, scanner.py collects them.
+rows.py and prompts.py find tags in texts, scanner.py collects them; single.py is one tag for an editor.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from .embeddings import prefix_embeddings
 from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
 from .rows import scan
 from .scanner import MOST_ERRORS, MOST_ROWS, RackTag, Scan, Tag
+from .single import SingleTag, read_single
 from .timing import scheduled, with_times
 from .writing import write, write_entry, write_row, write_safely
 
@@ -35,10 +36,12 @@ __all__ = [
     "PromptScan",
     "RackTag",
     "Scan",
+    "SingleTag",
     "Tag",
     "parse",
     "prefix_embeddings",
     "read_prompt",
+    "read_single",
     "scan",
     "scan_prompt",
     "scheduled",

@@ -7,6 +7,8 @@ the second, and after them the value of their X cells or element weights.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..stack import Entry, NamedRack
 from .arguments import Arguments, complete
 from .numbers import is_number, read_number
@@ -29,8 +31,22 @@ _REFUSED = {
 }
 
 
+@dataclass(frozen=True)
+class TagParts:
+    """A tag taken apart: its row, and the pieces of the text that say it."""
+
+    row: Entry | NamedRack
+    name: TagPart
+    arguments: Arguments
+
+
 def read_tag(source: SourceText, start: int, end: int) -> Entry | NamedRack:
     """The row of a tag whose '<' is at `start` and whose '>' at `end`. Raises BadStackText."""
+    return parts_of_tag(source, start, end).row
+
+
+def parts_of_tag(source: SourceText, start: int, end: int) -> TagParts:
+    """The tag whose '<' is at `start` and whose '>' at `end`. Raises BadStackText."""
     kind, *parts = _split(source, start + 1, end)
     if kind.text.lower() == RACK:
         return _rack(source, parts, end)
@@ -39,16 +55,19 @@ def read_tag(source: SourceText, start: int, end: int) -> Entry | NamedRack:
     if not parts or not parts[0].text:
         offset = parts[0].offset if parts else end
         raise source.error(offset, "nothing", "the name of a LoRA after '<lora:'")
-    return complete(source, parts[0].text, _arguments(source, parts[1:]))
+    arguments = _arguments(source, parts[1:])
+    return TagParts(complete(source, parts[0].text, arguments), parts[0], arguments)
 
 
-def _rack(source: SourceText, parts: list[TagPart], end: int) -> NamedRack:
+def _rack(source: SourceText, parts: list[TagPart], end: int) -> TagParts:
     """A named rack: its name, and what all its strengths are multiplied by."""
     if not parts or not parts[0].text:
         raise source.error(parts[0].offset if parts else end, "nothing", "the name of a rack after '<rack:'")
     if len(parts) > 2:
         raise source.error(parts[2].offset, repr(parts[2].text), "'>': a rack has one strength")
-    return NamedRack(parts[0].text, read_number(source, parts[1]) if len(parts) > 1 else 1.0)
+    arguments = dict(zip(("first",), parts[1:], strict=False))
+    strength = read_number(source, arguments["first"]) if arguments else 1.0
+    return TagParts(NamedRack(parts[0].text, strength), parts[0], arguments)
 
 
 def tag_end(source: SourceText, start: int) -> int:

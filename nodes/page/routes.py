@@ -27,6 +27,7 @@ from .catalog import Card, Catalog
 from .convert_routes import converted
 from .late_modules import send_as_script
 from .previews import thumbnail
+from .prompt_tags import read_tags
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -53,6 +54,7 @@ def register() -> None:
         ("POST", "parse", _parse),
         ("POST", "files", _files),
         ("POST", "write", _write),
+        ("POST", "tags", _tags),
         ("POST", "stack_in_file", _stack_in_file),
         ("GET", "energy", _energy),
         ("POST", "blocks", _blocks),
@@ -188,6 +190,12 @@ async def _write(request: web.Request) -> web.StreamResponse:
     body = await _body(request)
     partial = body.get("partial") is True
     return await _answered(lambda: row_json.written(body.get("rows"), partial))
+
+
+async def _tags(request: web.Request) -> web.StreamResponse:
+    """{"tags"} → {"tags"}: what each tag of a prompt means and which file it names, as read_tags."""
+    body = await _body(request)
+    return await _answered(lambda: {"tags": read_tags(body.get("tags"), CATALOG)})
 
 
 async def _stack_in_file(request: web.Request) -> web.StreamResponse:

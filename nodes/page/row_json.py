@@ -79,6 +79,11 @@ def _row_to_json(row: Row) -> Json:
             "enabled": row.enabled,
             "text": text,
         }
+    return {**entry_to_json(row), "text": text}
+
+
+def entry_to_json(row: Entry) -> Json:
+    """The fields of an entry, without its line: it may stand in a text in other words than ours."""
     return {
         "kind": "entry",
         "name": row.name,
@@ -94,7 +99,6 @@ def _row_to_json(row: Row) -> Json:
         "curve": str(row.curve or ""),
         "is_clip_on_curve": row.is_clip_on_curve,
         "bars": list(sketch(row.blocks)),
-        "text": text,
     }
 
 

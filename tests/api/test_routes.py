@@ -220,3 +220,24 @@ def test_a_row_that_cannot_be_written_keeps_no_other_out(client: HostClient, nam
     alone = _post(client, "write", rows=[{**ROW, "name": name}], partial=True)
     assert alone["text"] == ""
     assert said in alone["rows"][0]["problem"]["message"]
+
+
+def test_tags_of_a_prompt_say_what_they_mean_and_where(client: HostClient) -> None:
+    tags = ["<lora:add_detail:0.3:.8>", "<lora:gone😀 :unet=2>", "<lora:add_detail:much>", "<lora:add_detail"]
+    fine, missing, wrong, cut = _post(client, "tags", tags=tags)["tags"]
+    assert (fine["card"]["name"], fine["name"], fine["strengths"]) == (DEMO, [6, 16], [[17, 20], [21, 23]])
+    assert (fine["row"]["strength_model"], fine["row"]["strength_clip"], fine["problem"]) == (0.8, 0.3, None)
+    assert (missing["name"], missing["strengths"]) == (
+        [6, 12],
+        [[19, 20]],
+    )  # a smile is two of JavaScript's letters
+    assert (missing["card"], missing["problem"]["type"]) == (None, "MissingLora")
+    assert (wrong["row"], wrong["problem"]["column"]) == (None, 18)
+    assert cut["problem"]["type"] == "BadStackText"
+
+
+@pytest.mark.parametrize("tags", [None, "<lora:a:1>", [1], ["<lora:a:1>"] * 1001])
+def test_what_is_no_list_of_tags_is_refused(client: HostClient, tags: object) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        _post(client, "tags", tags=tags)
+    assert _error(refused)["type"] == "BadRequest"

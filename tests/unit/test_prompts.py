@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_core.errors import BadStackText
-from lora_core.grammar import read_prompt, scan_prompt
+from lora_core.grammar import read_prompt, read_single, scan_prompt
 from lora_core.grammar.embeddings import prefix_embeddings
 from lora_core.schedule import Steps, StrengthCurve
 from lora_core.stack import Entry, not_in
@@ -217,3 +217,29 @@ def test_a_tag_of_both_prompts_is_told_from_others_of_its_file() -> None:
     assert new == [stronger, windowed]
     assert twice == [same, same]
     assert not_in([], [stronger, stronger]) == ([stronger, stronger], [])
+
+
+@pytest.mark.parametrize(
+    ("tag", "name", "strengths"),
+    [
+        ("<lora:ink>", "ink", []),
+        ("< LoRA : ink :0.3: 0.8 >", "ink", ["0.3", "0.8"]),
+        ("<lora:ink:lbw=OUTALL:te=.3:unet=0.8>", "ink", [".3", "0.8"]),
+        ("<rack:mine: 0.5>", "mine", ["0.5"]),
+        ("<lora:ink:0@0,1@0.3, 0.4@1>", "ink", ["0", "1", "0.4"]),
+    ],
+)
+def test_a_tag_by_itself_says_where_its_name_and_its_strengths_stand(
+    tag: str, name: str, strengths: list[str]
+) -> None:
+    read = read_single(tag)
+    assert tag[slice(*read.name)] == read.row.name == name
+    assert [tag[slice(*place)] for place in read.strengths] == strengths
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ink", "<lora:ink", "<lora:ink:1> ", " <lora:ink:1>", "<lora:a:1><lora:b:1>"]
+)
+def test_anything_but_one_tag_is_no_tag_by_itself(text: str) -> None:
+    with pytest.raises(BadStackText):
+        read_single(text)

@@ -19,6 +19,7 @@ import { rounded } from "../parts/numbers.js";
  * @property {number} start
  * @property {number} stop
  * @property {string} hash
+ * @property {string} [curve] of its strength over the sampling; it keeps its shape
  * @property {number[]} [bars] a picture of its block weights, by the server
  * @property {import("../server.js").Problem} [problem] why no tag can hold it: it has no line then
  *

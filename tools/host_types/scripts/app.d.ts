@@ -7,6 +7,7 @@ export interface Widget {
   value: string | number;
   hidden?: boolean;
   serialize?: boolean;
+  dynamicPrompts?: boolean;
   element?: HTMLElement;
   options: {
     getValue?: () => string;
@@ -54,6 +55,7 @@ interface ChangeTracker {
 export interface Graph {
   id?: string;
   nodes: LGraphNode[];
+  getNodeById(id: number | string): LGraphNode | null;
   subgraphs?: Map<string, Graph>;
   serialize(): object;
 }
