@@ -3,7 +3,7 @@
 `people` ask one thing a second each, as open pages do at most; `flood` asks without a pause. `prompt_ratio`
 is the time of a prompt beside them over its time alone, `slowest_s` the longest a route took. A route alone
 has the host's processor time for one answer too, which a busy machine hardly changes (Linux).
-RACK_LOOP_PROMPTS is how many prompts each figure is the median of (5).
+RACK_LOOP_PROMPTS is how many prompts each figure is the median of (5); with 0 only the routes are asked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from served import STACKS, Served, picture, served
 
@@ -108,7 +107,7 @@ def run() -> Iterator[tuple[str, dict[str, float]]]:
             time.sleep(15)
         for name, path, body, kind in _routes(dropped):
             yield f"route {name}", _alone(host, path, body, kind)
-        for case, pause_s in (("people", 1.0), ("flood", 0.0)):
+        for case, pause_s in (("people", 1.0), ("flood", 0.0)) if PROMPTS else ():
             alone, beside = [], []
             clients = Clients(host, dropped, pause_s)
             for number in range(PROMPTS):  # turn about: a machine's speed changes with the hour
@@ -134,17 +133,12 @@ def run() -> Iterator[tuple[str, dict[str, float]]]:
 
 def _alone(host: Served, path: str, body: bytes | None, kind: str) -> dict[str, float]:
     """One route asked a few times with nothing else going on."""
-    seconds, before = [], _processor_s(host)
+    seconds, before = [], host.processor_s()
     for _ in range(ASKED):
         started = time.monotonic()
         _ask(host, path, body, kind)
         seconds.append(time.monotonic() - started)
-    return {"processor_s": (_processor_s(host) - before) / ASKED, "slowest_s": max(seconds)}
-
-
-def _processor_s(host: Served) -> float:
-    fields = Path(f"/proc/{host.server.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return {"processor_s": (host.processor_s() - before) / ASKED, "slowest_s": max(seconds)}
 
 
 def _ask(host: Served, path: str, body: bytes | None, kind: str) -> None:

@@ -47,6 +47,11 @@ class Served:
     def loras(self) -> Path:
         return self.base / "models" / "loras"
 
+    def processor_s(self) -> float:
+        """What the host's process has used of the processor so far (Linux)."""
+        fields = Path(f"/proc/{self.server.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     @property
     def index(self) -> Path:
         return self.base / "user" / "lora_rack" / "index.sqlite3"

@@ -1,13 +1,16 @@
 """Endurance: thousands of prompts with the page open, files coming and going, previews and drops among them.
 
-RACK_SOAK: how many prompts (3000). What the host remembers of each prompt is cleared every hundred: only what
-the pack keeps is measured. Memory is VmRSS of the host's process, on Linux.
+RACK_SOAK: how many prompts (3000), RACK_SOAK_MINUTES: when no more are begun. What the host remembers
+of each prompt is cleared every hundred: only what the pack keeps is measured. Memory is VmRSS of the host's
+process, on Linux. A lap is timed by the host's processor time, all of it over its prompts: a busy machine
+changes it little.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,7 @@ from served import STACKS, Served, picture, preview, served, write_lora, write_p
 from tools.dev.host_client import execution_seconds, saved_files
 
 PROMPTS = int(os.environ.get("RACK_SOAK", "3000"))
+MINUTES = float(os.environ.get("RACK_SOAK_MINUTES", "inf"))
 LAP = 100
 FILES, KEPT = 300, 20
 
@@ -33,6 +37,7 @@ class Sample:
     index_kib: float
     temporary: int  # files in the host's temp folder
     heap_mib: float
+    processor_s: float  # of a prompt, and of what goes with it
 
 
 @dataclass
@@ -46,6 +51,7 @@ class Run:
 
     def lap(self, first: int) -> Sample:
         """A hundred prompts and what goes with them."""
+        before = self.host.processor_s()
         for number in range(first, first + LAP):
             self._prompt(number)
             if number % 10 == 3:
@@ -53,7 +59,7 @@ class Run:
             if number % 20 == 7:
                 self._look_around(number)
         self.host.client.post("/history", {"clear": True})
-        return self._sample()
+        return self._sample((self.host.processor_s() - before) / LAP)
 
     def _prompt(self, number: int) -> None:
         if number % 20 == 19:
@@ -98,7 +104,7 @@ class Run:
             [STACKS[number % len(STACKS)], [f"new/{lora.name}" for lora in self.added[-5:]]],
         )
 
-    def _sample(self) -> Sample:
+    def _sample(self, processor_s: float) -> Sample:
         process = Path("/proc") / str(self.host.server.pid)
         status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
         session = self.page.context.new_cdp_session(self.page)
@@ -111,6 +117,7 @@ class Run:
             index_kib=self.host.index.stat().st_size / 2**10,
             temporary=sum(1 for path in (self.host.base / "temp").rglob("*") if path.is_file()),
             heap_mib=heap / 2**20,
+            processor_s=processor_s,
         )
 
 
@@ -142,7 +149,10 @@ def run() -> Iterator[tuple[str, dict[str, float]]]:
     with served(FILES) as host, _page(host) as page:
         work = Run(host, page)
         samples: list[Sample] = []
+        end = time.monotonic() + MINUTES * 60
         for first in range(0, PROMPTS, LAP):
+            if time.monotonic() > end:
+                break
             samples.append(work.lap(first))
             found = samples[-1]
             yield f"after {first + LAP}", {**vars(found), "median_s": statistics.median(work.seconds[-90:])}
@@ -154,6 +164,7 @@ def run() -> Iterator[tuple[str, dict[str, float]]]:
                 "memory_ratio": last.memory_mib / first.memory_mib,
                 "heap_ratio": last.heap_mib / first.heap_mib,
                 "open_files_more": float(last.open_files - first.open_files),
+                "processor_ratio": last.processor_s / first.processor_s,
                 "latency_ratio": statistics.median(work.seconds[-90:]) / statistics.median(work.seconds[:90]),
             },
         )

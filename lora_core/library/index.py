@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from ..errors import BrokenFile, SearchUnfinished
@@ -28,6 +28,7 @@ Progress = Callable[[int, int], None]
 _BATCH = 100  # files in one transaction: what an interruption can lose
 _FEW = 250  # rows looked up one by one rather than all at once: more than a page of a list has
 _MANY = 50  # files after which rows of those that are gone are counted
+_LONG_ROW = 8_000  # letters; such a row is not kept decoded
 _SPARE_ROWS = 10_000  # of files that are gone; they still tell where a missing one came from
 
 
@@ -290,6 +291,16 @@ def _content_text(size: int, mtime_ns: int) -> str:
 
 
 def _decoded(text: str) -> FileFacts | None:
+    """The facts of a row; None where it holds none. Those of a page that is turned back to are kept."""
+    return _read_row(text) if len(text) > _LONG_ROW else _known_row(text)
+
+
+@lru_cache(maxsize=1024)
+def _known_row(text: str) -> FileFacts | None:
+    return _read_row(text)
+
+
+def _read_row(text: str) -> FileFacts | None:
     try:
         return from_json(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

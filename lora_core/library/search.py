@@ -7,13 +7,15 @@ from collections.abc import Iterable
 
 # A term as it stands beats its letters in order; what begins a word beats what is inside one.
 _WHOLE, _BEGINS, _INSIDE, _LETTERS = 100.0, 60.0, 40.0, 10.0
+_BEST = _WHOLE + 1  # the term is all of the text
 
 
 class Query:
     """What was typed: terms between spaces, each of which has to be found, capitals or not."""
 
     def __init__(self, text: str) -> None:
-        self._terms = [_Term(term) for term in text.casefold().split()]
+        self.text = " ".join(text.casefold().split())
+        self._terms = [_Term(term) for term in self.text.split()]
 
     @property
     def is_empty(self) -> bool:
@@ -22,12 +24,16 @@ class Query:
     def score(self, fields: Iterable[tuple[str, float]]) -> float:
         """How well a LoRA fits: the sum over the terms of their best (field, weight); 0 when one is missing.
 
-        Fields are casefolded texts; a weight says how much a find in that field counts.
+        Fields are casefolded texts, the weightiest first for speed; a weight says how much a find in that
+        field counts. A Query remembers what it has looked into: files share families and folders.
         """
         fields = tuple(fields)
         total = 0.0
         for term in self._terms:
-            best = max((term.score(text) * weight for text, weight in fields), default=0.0)
+            best = 0.0
+            for text, weight in fields:
+                if best < weight * _BEST:
+                    best = max(best, term.score(text) * weight)
             if best == 0:
                 return 0.0
             total += best
@@ -38,8 +44,15 @@ class _Term:
     def __init__(self, text: str) -> None:
         self._text = text
         self._letters = re.compile(".*?".join(map(re.escape, text)))
+        self._known: dict[str, float] = {}
 
     def score(self, text: str) -> float:
+        score = self._known.get(text)
+        if score is None:
+            score = self._known[text] = self._score(text)
+        return score
+
+    def _score(self, text: str) -> float:
         place = text.find(self._text)
         if place >= 0:
             return self._found(text, place)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...lora_core.errors import MissingLora, RackError
 from ...lora_core.library import FileFacts, Query
@@ -16,6 +17,7 @@ from .previews import Preview, preview_at
 
 PAGE_LIMIT = 200
 _FRESH_S = 60.0  # how long what a search looks into may be older than the files
+_MOST_SEARCHES = 32  # that are kept: what was found among thousands of files for one typed text
 _MOST_MISSING = 2_000  # that are kept
 _MISSING_S = 20.0  # how long a LoRA that was not found is not looked for again
 
@@ -40,6 +42,10 @@ class Card:
     preview: str
     problem: str
 
+    def as_json(self) -> dict[str, Any]:
+        """The fields by their names."""
+        return dict(vars(self))  # flat, and dataclasses.asdict takes ten times as long
+
 
 @dataclass(frozen=True)
 class Page:
@@ -48,6 +54,10 @@ class Page:
     total: int
     offset: int
     cards: tuple[Card, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields by their names."""
+        return {**vars(self), "cards": [card.as_json() for card in self.cards]}
 
 
 class Catalog:
@@ -61,6 +71,9 @@ class Catalog:
         self._read: tuple[Sequence[str], float] = ((), -_FRESH_S)  # which names, and when
         self._missing: dict[Key, tuple[float, RackError]] = {}
         self._missing_among: Sequence[str] = ()
+        self._searched: dict[str, tuple[str, ...]] = {}  # by what was typed
+        self._searched_in: Mapping[str, Fields] = self._fields
+        self._searched_among: Sequence[str] = ()
         self._lock = threading.Lock()
 
     def page(self, query: str, offset: int, limit: int) -> Page:
@@ -121,9 +134,24 @@ class Catalog:
                 del self._missing[next(iter(self._missing))]
         return [known[key] for key in wanted]
 
-    def _search(self, query: Query, names: Sequence[str]) -> list[str]:
-        scored = ((query.score(self._fields.get(name) or _name_fields(name)), name) for name in names)
-        return [name for score, name in sorted(scored, key=lambda pair: -pair[0]) if score > 0]
+    def _search(self, query: Query, names: Sequence[str]) -> Sequence[str]:
+        """The names that fit, best first: kept, as a page asks for the parts of a list one after another."""
+        fields = self._fields
+        with self._lock:
+            if self._searched_in is not fields or self._searched_among != names:
+                self._searched_in, self._searched_among = fields, names
+                self._searched.clear()
+            found = self._searched.get(query.text)
+        if found is not None:
+            return found
+        scored = ((query.score(fields.get(name) or _name_fields(name)), name) for name in names)
+        found = tuple(name for score, name in sorted(scored, key=lambda pair: -pair[0]) if score > 0)
+        with self._lock:
+            if self._searched_in is fields and self._searched_among == names:
+                self._searched[query.text] = found
+                while len(self._searched) > _MOST_SEARCHES:
+                    del self._searched[next(iter(self._searched))]
+        return found
 
     def _read_again(self, names: Sequence[str]) -> None:
         now = time.monotonic()
@@ -138,7 +166,7 @@ class Catalog:
         paths = host.listed_paths(names)
         facts = host.facts_of(paths.values())
         self._fields = {
-            name: (*_name_fields(name), *_fact_fields(facts[path]))
+            name: _heaviest_first((*_name_fields(name), *_fact_fields(facts[path])))
             for name, path in paths.items()
             if path in facts
         }
@@ -172,6 +200,10 @@ def _fact_fields(facts: FileFacts) -> Fields:
     family = " ".join((*facts.family.names, about.base_model))
     found = ((about.title, 0.9), (" ".join(about.trigger_words), 0.5), (family, 0.4))
     return tuple((text.casefold(), weight) for text, weight in found if text)
+
+
+def _heaviest_first(fields: Fields) -> Fields:
+    return tuple(sorted(fields, key=lambda field: -field[1]))
 
 
 def _name_fields(name: str) -> Fields:

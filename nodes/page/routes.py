@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from aiohttp import ClientError, web
@@ -127,7 +126,7 @@ async def _loras(request: web.Request) -> web.StreamResponse:
     """?query=&offset=&limit= → {"total", "offset", "cards": […]}."""
     query = request.query.get("query", "")
     offset, limit = _count(request, "offset", 0), _count(request, "limit", 60)
-    return await _answered(lambda: asdict(CATALOG.page(query, offset, limit)))
+    return await _answered(lambda: CATALOG.page(query, offset, limit).as_json())
 
 
 async def _info(request: web.Request) -> web.StreamResponse:
@@ -141,7 +140,7 @@ async def _info(request: web.Request) -> web.StreamResponse:
             raise MissingLora(name, ())
         status = path.stat()
         facts = {"size": status.st_size, "modified_s": int(status.st_mtime)}
-        return {**asdict(card), **facts, "metadata": {} if card.problem else dict(host.metadata_of(path))}
+        return {**card.as_json(), **facts, "metadata": {} if card.problem else dict(host.metadata_of(path))}
 
     return await _answered(read)
 
@@ -237,7 +236,7 @@ def _problem_of(row: Row) -> RackError | None:
 def _file(found: Card | RackError | None) -> Json:
     if isinstance(found, RackError):
         return {"card": None, "problem": found.as_json()}
-    return {"card": asdict(found) if found else None, "problem": None}
+    return {"card": found.as_json() if found else None, "problem": None}
 
 
 def _name(request: web.Request) -> str:

@@ -59,3 +59,12 @@ def test_five_thousand_names_are_searched_while_a_finger_rises() -> None:
     found = [score for score in map(query.score, fields) if score > 0]
     assert time.perf_counter() - start < 0.5
     assert found
+
+
+def test_fields_that_can_do_no_better_change_no_score() -> None:
+    """They are not looked into once a weightier one has been found in."""
+    for term in ("ink", "in", "ik", "portrait"):
+        fields = [("ink_wash", 1.0), ("a portrait in ink", 0.9), ("styles/ink_wash", 0.6), ("flux", 0.4)]
+        best = max(Query(term).score([field]) for field in fields)
+        assert Query(term).score(fields) == best
+        assert Query(term).score(fields[::-1]) == best
