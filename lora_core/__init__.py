@@ -15,6 +15,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `library`: which file does a name or a hash mean?
 - `fetching`: how does a file that is not here come here?
 - `applying`: how do several LoRAs become one patch a weight, and what became of each?
+- `merging`: how do the changes of several LoRAs become one?
 - `changes`: what does a stack do to each weight, as factors or as a difference?
 - `baking`: how is a stack written into a checkpoint?
 - `saving`: how does a stack leave as one ordinary LoRA file?
@@ -46,6 +47,7 @@ LAYERS = (
     "library",
     "fetching",
     "applying",
+    "merging",
     "changes",
     "baking",
     "saving",

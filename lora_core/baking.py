@@ -26,10 +26,11 @@ from .applying import (
     too_large,
     weights_in,
 )
-from .changes import LayerUse, layer_uses, steps_of
+from .changes import LayerUse, layer_uses, merged, steps_of
 from .errors import BadJson, CannotMerge
 from .grammar import write_safely
 from .key_maps import Checkpoint, StoredAt, Target, read_layout
+from .merging import SUM, Method
 from .reading import (
     Form,
     Header,
@@ -64,6 +65,7 @@ class Bake:
     loras: tuple[PartialLora, ...]
     verdicts: tuple[Verdict, ...]
     uses: Mapping[str, Mapping[StoredAt, Sequence[LayerUse]]]  # by key of the file
+    method: Method = SUM
 
     @property
     def changed(self) -> int:
@@ -88,11 +90,19 @@ class Bake:
         if scale is not None:
             weight *= scale
         for place, uses in self.uses[key].items():
+            if self.method != SUM:
+                self._merge(place.view(weight), uses)
+                continue
             part = place.view(weight)
             result = take_steps(part, self._steps(uses))
             if result.shape != part.shape:
                 weight = result  # a larger one: `match` lets it only be a whole weight
         return weight if scale is None else weight.div_(scale)
+
+    def _merge(self, weight: Tensor, uses: Sequence[LayerUse]) -> None:
+        rows = [[use for use in uses if use.row == row] for row in dict.fromkeys(use.row for use in uses)]
+        steps = [self._steps(row) for row in rows]
+        weight += merged(steps, tuple(weight.shape), self.method, uses[0].target.key, weight).full()
 
     def _steps(self, uses: Sequence[LayerUse]) -> list[Step]:
         """What happens to one weight, in order."""
@@ -100,7 +110,9 @@ class Bake:
         return [step for step in steps if not isinstance(step, ForeignStep)]
 
 
-def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path]) -> Bake:
+def plan_bake(
+    checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path], method: Method = SUM
+) -> Bake:
     """Match a stack, entry by entry with its file, against a checkpoint.
 
     Raises FileError for a file that cannot be used, FitError for a LoRA that does not belong on the
@@ -136,7 +148,7 @@ def plan_bake(checkpoint: Path, entries: Sequence[Entry], paths: Sequence[Path])
                 index, entry.strength_clip, verdict.clip.layers, weights_in(entry.blocks, clip_map)
             )
             _add(uses, found, layout.clip, header)
-    return Bake(header, layout, loras, tuple(verdicts), uses)
+    return Bake(header, layout, loras, tuple(verdicts), uses, method)
 
 
 def _add(
@@ -258,6 +270,7 @@ def _metadata(planned: Bake) -> dict[str, str]:
     entries = [v.entry for v in planned.verdicts]
     record = {
         "checkpoint": planned.header.stamp.path.name,
+        "method": planned.method.text,
         "stack": write_safely([replace(e, name=name) for name, e in zip(names, entries, strict=True)]),
         "loras": [
             {

@@ -1,9 +1,11 @@
 """What does a stack do to each weight, as factors or as a difference?
 
 `weights` finds the weights a stack changes, with a model or by the names in the files, and `change` says what
-some rows do to one; `uses` makes steps of their layers.
+some rows do to one; `by_method` the same by a
+method of merging; `uses` makes steps of their layers.
 """
 
+from .by_method import merged
 from .change import WeightChange, change_of, needs_weight
 from .uses import LayerUse, layer_uses, steps_of
 from .weights import ChangedWeight, StackRow, StackSide, changed_weights, left_out
@@ -18,6 +20,7 @@ __all__ = [
     "changed_weights",
     "layer_uses",
     "left_out",
+    "merged",
     "needs_weight",
     "steps_of",
 ]

@@ -11,6 +11,7 @@ import torch
 
 from ..baking import Bake, bake, plan_bake
 from ..reading import refuse_existing
+from .methods import add_method_options, method_in
 from .output import ProgressBar, add_json_option, print_json, size_text
 from .stacks import add_stack_options, stack_of
 
@@ -27,6 +28,7 @@ def add_to(commands: Any) -> None:
         "merge", aliases=["bake"], help="write a stack of LoRAs into a checkpoint", description=_DESCRIPTION
     )
     add_stack_options(parser)
+    add_method_options(parser)
     parser.add_argument(
         "--into",
         type=Path,
@@ -50,7 +52,9 @@ def run(options: argparse.Namespace) -> int:
     """Plan, write, report."""
     refuse_existing(options.out, options.force)
     rows = stack_of(options)
-    planned = plan_bake(options.into, [row.entry for row in rows], [row.path for row in rows])
+    planned = plan_bake(
+        options.into, [row.entry for row in rows], [row.path for row in rows], method_in(options)
+    )
     with ProgressBar(options.progress, sys.stderr) as progress:
         dtype = getattr(torch, _DTYPES[options.dtype]) if options.dtype else None
         size = bake(planned, options.out, dtype, options.force, progress)

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from ..changes import StackRow
+from ..merging import SUM, Method
 from ..reading import PartialLora, refuse_existing
 from ..saving import DTYPES, NAMINGS, plan_save
 from ..stack import Entry
 from .lora_output import add_file_options, report_and_write, size_in
+from .methods import add_method_options, method_in
 from .models import sides_of
 from .output import ProgressBar
 from .stacks import add_stack_options, stack_of
@@ -29,6 +31,7 @@ def add_to(commands: Any) -> None:
     add_stack_options(save)
     add_file_options(save, needs_size=False, namings=NAMINGS)
     _add_model_option(save)
+    add_method_options(save)
     save.add_argument(
         "--without-windows", action="store_true", help="save rows with start or stop as on all the time"
     )
@@ -47,20 +50,27 @@ def _add_model_option(parser: argparse.ArgumentParser) -> None:
 def run_save(options: argparse.Namespace) -> int:
     """Plan the stack, say what it costs, write it."""
     rows = [StackRow(row.entry, PartialLora(row.path)) for row in stack_of(options)]
-    return _run(rows, options, options.without_windows)
+    return _run(rows, options, method_in(options), options.without_windows)
 
 
 def run_resize(options: argparse.Namespace) -> int:
     """The same for one file at strength 1."""
     entry = Entry(options.file.name.strip() or "lora")
-    return _run([StackRow(entry, PartialLora(options.file))], options, False)
+    return _run([StackRow(entry, PartialLora(options.file))], options, SUM, False)
 
 
-def _run(rows: list[StackRow], options: argparse.Namespace, without_windows: bool) -> int:
+def _run(rows: list[StackRow], options: argparse.Namespace, method: Method, without_windows: bool) -> int:
     refuse_existing(options.out, options.force)
     sides = sides_of(options.model) if options.model else []
     with ProgressBar(options.progress, sys.stderr, counts="weights") as progress:
         planned = plan_save(
-            rows, sides, size_in(options), DTYPES[options.dtype], options.naming, without_windows, progress
+            rows,
+            sides,
+            size_in(options),
+            DTYPES[options.dtype],
+            options.naming,
+            method,
+            without_windows,
+            progress,
         )
     return report_and_write(planned, options)

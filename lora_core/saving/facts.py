@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from ..changes import StackRow
 from ..grammar import write_safely
+from ..merging import Method
 from ..reading import sha256
 
 
-def facts_of_stack(rows: Sequence[StackRow]) -> dict[str, str]:
+def facts_of_stack(rows: Sequence[StackRow], method: Method) -> dict[str, str]:
     """Of a file that holds a stack. Where the files agree on a family, it is taken over."""
     headers = [row.lora.metadata for row in rows]
     files = [row.lora.stamp.path for row in rows]
@@ -19,6 +20,7 @@ def facts_of_stack(rows: Sequence[StackRow]) -> dict[str, str]:
     found["modelspec.sai_model_spec"] = "1.0.0"
     found["modelspec.title"] = " + ".join(file.stem for file in files)
     found["lora_rack.stack"] = write_safely([row.entry for row in rows])
+    found["lora_rack.method"] = method.text
     found["lora_rack.made_of"] = json.dumps(
         [{"name": file.name, "sha256": sha256(file)} for file in files], ensure_ascii=False
     )

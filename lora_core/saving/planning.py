@@ -18,10 +18,12 @@ from ..changes import (
     change_of,
     changed_weights,
     left_out,
+    merged,
     needs_weight,
 )
 from ..errors import CannotSave
 from ..key_maps import Target
+from ..merging import SUM, Method
 from .compress import spectral
 from .facts import facts_of_stack
 from .layers import SavedWeight, save_weight
@@ -84,6 +86,7 @@ def plan_save(
     size: Size = LOSSLESS,
     dtype: torch.dtype = torch.float32,
     naming: str = "as is",
+    method: Method = SUM,
     without_windows: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> SavePlan:
@@ -107,7 +110,7 @@ def plan_save(
     _require_names(weights, namers, naming)
     changes: dict[str, WeightChange] = {}
     for done, weight in enumerate(weights, start=1):
-        changes[weight.key] = _change(weight)
+        changes[weight.key] = _change(weight, method)
         progress(done, len(weights))
     reduced = _reduced(weights, changes, size, dtype)
     saved = [
@@ -121,7 +124,7 @@ def plan_save(
         for weight in weights
     ]
     files = tuple(row.lora.stamp.path for row in rows)
-    return SavePlan(tuple(saved), tuple(notes), files, facts_of_stack(rows))
+    return SavePlan(tuple(saved), tuple(notes), files, facts_of_stack(rows, method))
 
 
 def _require_names(weights: Sequence[ChangedWeight], namers: Mapping[bool, Namer], naming: str) -> None:
@@ -154,7 +157,7 @@ def _without_windows(rows: Sequence[StackRow], allowed: bool) -> list[str]:
     ]
 
 
-def _change(weight: ChangedWeight) -> WeightChange:
+def _change(weight: ChangedWeight, method: Method) -> WeightChange:
     steps = weight.steps()
     kinds = needs_weight(steps)
     base = weight.weight(weight.key) if kinds else None
@@ -163,7 +166,10 @@ def _change(weight: ChangedWeight) -> WeightChange:
             f"{weight.name}: the change of {' and '.join(kinds)} depends on the model's weight. "
             "Name the model, or connect it"
         )
-    return change_of(steps, weight.shape, base)
+    if method == SUM:
+        return change_of(steps, weight.shape, base)
+    rows = [weight.steps(row) for row in weight.changing]
+    return merged(rows, weight.shape, method, weight.key, base)
 
 
 def _reduced(

@@ -186,10 +186,12 @@ def test_what_cannot_be_measured_together_is_refused(
     one = save_lora(tmp_path / "one.safetensors", pair(UNET_LAYER, 8, 8))
     flux = save_lora(tmp_path / "flux.safetensors", pair("lora_unet_double_blocks_0_img_attn_qkv", 12, 4))
     wide = save_lora(tmp_path / "wide.safetensors", pair(UNET_LAYER, 16, 8))
+    large = {key: tensor * 1e30 for key, tensor in pair(UNET_LAYER, 8, 8).items()}
+    huge = save_lora(tmp_path / "huge.safetensors", large)
     for words, message in (
         ([str(one), str(flux)], "another family"),
         ([str(one), str(wide)], "another shape"),
-        ([f"{one}:1e38", f"{one}:1e38"], "not finite"),
+        ([str(one), str(huge)], "not finite"),
         ([f"{one}:0"], "the stack is empty"),
         ([str(tmp_path / "none.safetensors")], "cannot be opened"),
     ):
