@@ -20,6 +20,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `baking`: how is a stack written into a checkpoint?
 - `saving`: how does a stack leave as one ordinary LoRA file?
 - `overlap`: where do the LoRAs of a stack get in each other's way, and what balances them?
+- `lineage`: which files are the same, do the same, or come from one training?
 - `live`: how do they act while the model samples, with no weight written?
 - `axes`, `measures`: which strengths does a sweep show, and what do its pictures measure?
 - `reports`: where in a model does a LoRA work, and how do two differ?
@@ -52,6 +53,7 @@ LAYERS = (
     "baking",
     "saving",
     "overlap",
+    "lineage",
     "live",
     "axes",
     "measures",

@@ -1,14 +1,13 @@
 """What does a stack do to each weight, as factors or as a difference?
 
 `weights` finds the weights a stack changes, with a model or by the names in the files, and `change` says what
-some rows do to one; `by_method` the same by a
-method of merging; `uses` makes steps of their layers.
+some rows do to one; `by_method` says the same for a method of merging. `uses` makes steps of layers.
 """
 
 from .by_method import merged
 from .change import WeightChange, change_of, needs_weight
 from .uses import LayerUse, layer_uses, steps_of
-from .weights import ChangedWeight, StackRow, StackSide, changed_weights, left_out
+from .weights import ChangedWeight, StackRow, StackSide, changed_weights, left_out, read_in_turn
 
 __all__ = [
     "ChangedWeight",
@@ -22,5 +21,6 @@ __all__ = [
     "left_out",
     "merged",
     "needs_weight",
+    "read_in_turn",
     "steps_of",
 ]

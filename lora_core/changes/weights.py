@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_AT_A_TIME = 32  # weights whose factors are in memory together
+
+
 @dataclass(frozen=True, eq=False)
 class StackRow:
     """One LoRA of a stack, and its file."""
@@ -116,6 +119,22 @@ def changed_weights(rows: Sequence[StackRow], sides: Sequence[StackSide] = ()) -
         if mine:
             found += _alone(rows, mine, is_text)
     return found
+
+
+def read_in_turn(weights: Sequence[ChangedWeight]) -> Iterator[tuple[ChangedWeight, Mapping[int, Lora]]]:
+    """Every weight with the contents of the layers that change it, by row, for `ChangedWeight.steps`.
+
+    Some weights are read at once, which is all of the files that is in memory.
+    """
+    for start in range(0, len(weights), _AT_A_TIME):
+        some = weights[start : start + _AT_A_TIME]
+        layers: dict[int, list[str]] = {}
+        for weight in some:
+            for row in weight.changing:
+                layers.setdefault(row, []).extend(weight.layers(row))
+        rows = some[0].rows
+        read = {row: rows[row].lora.layers(names) for row, names in layers.items()}
+        yield from ((weight, read) for weight in some)
 
 
 def left_out(rows: Sequence[StackRow], sides: Sequence[StackSide]) -> list[str]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "extract": "extract",
     "split": "split",
     "overlap": "overlap",
+    "same": "same",
     "diff": "diff",
     "convert": "convert",
     "get": "get",

@@ -22,6 +22,7 @@ from ..changes import (
     changed_weights,
     left_out,
     needs_weight,
+    read_in_turn,
 )
 from ..errors import CannotCombine
 from ..reading import Lora
@@ -30,8 +31,6 @@ from .products import inner_products
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_AT_A_TIME = 32  # weights whose factors are in memory together
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def measure_overlap(
         raise CannotCombine("the stack changes nothing here, so there is nothing to measure")
     sums: dict[tuple[bool, str], _Sum] = {}
     not_measured = Counter[str]()
-    for done, (weight, read) in enumerate(_read(weights), start=1):
+    for done, (weight, read) in enumerate(read_in_turn(weights), start=1):
         base = weight.weight(weight.key)
         changes = dict(_changes(weight, read, base, not_measured))
         into = sums.setdefault((weight.is_text_encoder, weight.place.block), _Sum.of(len(rows)))
@@ -152,19 +151,6 @@ def measure_overlap(
         dict(not_measured),
         tuple(left_out(rows, sides)),
     )
-
-
-def _read(weights: Sequence[ChangedWeight]) -> Iterator[tuple[ChangedWeight, Mapping[int, Lora]]]:
-    """Every weight with the contents of the layers that change it, some weights read at once."""
-    for start in range(0, len(weights), _AT_A_TIME):
-        some = weights[start : start + _AT_A_TIME]
-        layers: dict[int, list[str]] = {}
-        for weight in some:
-            for row in weight.changing:
-                layers.setdefault(row, []).extend(weight.layers(row))
-        rows = some[0].rows
-        read = {row: rows[row].lora.layers(names) for row, names in layers.items()}
-        yield from ((weight, read) for weight in some)
 
 
 def _changes(
