@@ -8,6 +8,7 @@ export const later = {
   inspector: () => dressed("./picker/style.css", import("./picker/inspector.mjs")),
   equaliser: () => dressed("./equaliser/style.css", import("./equaliser/equaliser_view.mjs")),
   equaliserPanel: () => dressed("./equaliser/style.css", import("./equaliser/panel.mjs")),
+  curve: () => dressed("./rack/curve.css", import("./rack/curve_view.mjs")),
   scrubber: () => dressed("./scrubber/style.css", import("./scrubber/scrubber_view.mjs")),
   prompts: () => dressed("./prompt/style.css", import("./prompt/desk.mjs")),
   movingIn: () => dressed("./moving_in/style.css", import("./moving_in/moving_in.mjs")),

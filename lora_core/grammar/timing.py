@@ -111,7 +111,8 @@ def scheduled(entry: Entry, schedule: str) -> Entry:
 def with_times(entry: Entry, curve: str, steps: str, is_clip_on_curve: bool = False) -> Entry:
     """An entry with the `curve` and the `steps` of these texts, which may be empty.
 
-    The curve keeps its shape and takes the entry's strength for its peak. Raises BadRow.
+    The curve keeps its shape and takes the entry's strength for its peak; one that is 0 throughout has no
+    shape, and goes where the entry has a strength. Raises BadRow.
     """
     if not (curve or steps):
         return entry
@@ -120,9 +121,9 @@ def with_times(entry: Entry, curve: str, steps: str, is_clip_on_curve: bool = Fa
         counted = _steps(SourceText(steps), TagPart(steps, 0)) if steps else None
     except BadStackText as error:
         raise BadRow(f"{shown(curve or steps)}: found {error.found}, expected {error.expected}") from None
-    if found is None:
+    if found is None or (found.peak == 0 and entry.strength_model):
         return replace(entry, steps=counted)
-    if found.peak and found.peak != entry.strength_model:
+    if found.peak != entry.strength_model:
         found = found.scaled(entry.strength_model / found.peak)
     clip = found.peak if is_clip_on_curve else entry.strength_clip
     return replace(

@@ -193,7 +193,8 @@ class Workbench:
         until = time.monotonic() + PATIENCE_S
         while question() != answer and time.monotonic() < until:
             self.page.wait_for_timeout(50)
-        assert question() == answer
+        found = question()
+        assert found == answer, found
 
     def at_rest(self, *parts: Locator) -> None:
         """Wait until parts stand still: the host lays nodes out over several frames."""

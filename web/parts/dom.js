@@ -22,6 +22,20 @@ export function element(tag, attributes = {}, ...children) {
 }
 
 /**
+ * A part of a drawing.
+ *
+ * @template {keyof SVGElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, string | number>} attributes
+ * @returns {SVGElementTagNameMap[T]}
+ */
+export function svg(tag, attributes) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  return made;
+}
+
+/**
  * @param {Element} target
  * @param {string} name
  * @param {unknown} value
@@ -69,14 +83,8 @@ const ICONS = {
 
 /** @param {keyof typeof ICONS} name */
 export function icon(name) {
-  const space = "http://www.w3.org/2000/svg";
-  const made = document.createElementNS(space, "svg");
-  const path = document.createElementNS(space, "path");
-  made.setAttribute("viewBox", "0 0 16 16");
-  made.setAttribute("class", "lora-rack-icon");
-  made.setAttribute("aria-hidden", "true");
-  path.setAttribute("d", ICONS[name]);
-  made.append(path);
+  const made = svg("svg", { viewBox: "0 0 16 16", class: "lora-rack-icon", "aria-hidden": "true" });
+  made.append(svg("path", { d: ICONS[name] }));
   return made;
 }
 

@@ -3,12 +3,13 @@
 import { TEXTS as BLOCK_TEXTS } from "../equaliser/texts.js";
 import { button, element, icon, setAttribute, setText } from "../parts/dom.js";
 import { Fader } from "../parts/fader.js";
-import { readNumber, showNumber } from "../parts/numbers.js";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
 import {
-  copyLabel, numberLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, verdictLabel,
+  numberLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, verdictLabel,
 } from "../texts.js";
-import { cleanFraction, cleanStrength } from "./rows.js";
+import { RowDetails } from "./details.js";
+import { peakOf, pointsOf, strengthAt, writePoints } from "./points.js";
+import { cleanStrength } from "./rows.js";
 
 /**
  * @typedef {import("./rows.js").Row} Row
@@ -23,6 +24,7 @@ import { cleanFraction, cleanStrength } from "./rows.js";
  * @property {(word: string) => void} wordCopied
  */
 
+const LEAST_PEAK = 0.01;
 const USUAL = { reset: 1, low: -1, high: 2 };
 
 export class EntryView {
@@ -65,13 +67,9 @@ export class EntryView {
     this.clipLine = element("div", { class: "lora-rack-strength is-clip" },
       element("span", { class: "lora-rack-faint" }, TEXTS.textEncoder), this.clip.track, this.clip.number);
     this.problem = element("div", { class: "lora-rack-problem" });
-    this.words = element("span", { class: "lora-rack-words" });
-    this.start = this.#makeFraction(stem, "start", TEXTS.from);
-    this.stop = this.#makeFraction(stem, "stop", TEXTS.to);
-    this.separate = element("button", {
-      type: "button", role: "switch", class: "lora-rack-switch", onclick: () => this.#toggleSeparate(),
-    }, TEXTS.separate);
-    this.details = this.#makeDetails();
+    this.details = new RowDetails(row, stem, editor, {
+      wordCopied: hooks.wordCopied, separateAsked: () => this.#toggleSeparate(),
+    });
     this.element = this.#assemble(stem);
   }
 
@@ -129,10 +127,16 @@ export class EntryView {
   /** @param {Row} row */
   #showMarks(row) {
     const hasWindow = row.start !== 0 || row.stop !== 1;
-    this.span.hidden = !hasWindow;
+    this.span.hidden = !hasWindow && !row.steps && !row.curve;
     this.span.style.setProperty("--rack-start", `${row.start * 100}%`);
     this.span.style.setProperty("--rack-stop", `${row.stop * 100}%`);
-    this.span.title = `${TEXTS.window}: ${percent(row.start)}–${percent(row.stop)}`;
+    const window = `${TEXTS.window}: ${percent(row.start)}–${percent(row.stop)}`;
+    const steps = row.steps && `${TEXTS.steps}: ${row.steps}`;
+    const points = pointsOf(row);
+    const curve = points.length > 0 && `${TEXTS.curve}: ${writePoints(points)}`;
+    this.span.title = [hasWindow && window, steps, curve].filter(Boolean).join("\n");
+    this.span.classList.toggle("is-curve", points.length > 0);
+    this.span.style.setProperty("--rack-shape", shapeOf(points));
     const blocks = [row.blocks, row.elements].filter(Boolean).join("  ");
     this.blocks.hidden = blocks === "";
     this.blocks.title = `${TEXTS.blocks}: ${blocks}`;
@@ -170,22 +174,8 @@ export class EntryView {
    */
   #showDetails(row, card, isSeparate) {
     setAttribute(this.open, "aria-expanded", this.isOpen ? "true" : "false");
-    this.details.hidden = !this.isOpen;
-    if (!this.isOpen) return;
-    setAttribute(this.separate, "aria-checked", isSeparate ? "true" : "false");
-    for (const [input, value] of /** @type {const} */ ([[this.start, row.start], [this.stop, row.stop]])) {
-      if (document.activeElement !== input) input.value = showNumber(value); // else it may be half typed
-    }
-    const words = card?.words ?? [];
-    const key = words.join("\n");
-    if (this.words.dataset.shown === key) return;
-    this.words.dataset.shown = key;
-    this.words.replaceChildren(
-      ...words.map((word) =>
-        button(copyLabel(word), () => this.hooks.wordCopied(word), { text: word, class: "lora-rack-chip" }),
-      ),
-    );
-    if (!words.length) this.words.append(element("span", { class: "lora-rack-faint" }, TEXTS.noWords));
+    this.details.element.hidden = !this.isOpen;
+    if (this.isOpen) this.details.show(row, card, isSeparate);
   }
 
   /** @param {string} stem */
@@ -198,7 +188,7 @@ export class EntryView {
     element("div", { class: "lora-rack-body" },
       element("div", { class: "lora-rack-head" }, this.open, this.verdict, this.folder, this.blocks, this.span, this.family),
       element("div", { class: "lora-rack-strength" }, this.model.track, this.model.number),
-      this.clipLine, this.problem, this.details),
+      this.clipLine, this.problem, this.details.element),
     makeMore(stem, this.hooks));
   }
 
@@ -209,24 +199,6 @@ export class EntryView {
       changed: (value, isGesture) => this.#setStrength(value, isClip, isGesture),
       ended: () => this.editor.endGesture(),
     }, USUAL);
-  }
-
-  /** @param {string} stem @param {"start" | "stop"} field @param {string} label */
-  #makeFraction(stem, field, label) {
-    const input = element("input", {
-      class: "lora-rack-number", type: "text", inputmode: "decimal", "aria-label": ofRow(label, stem),
-      onchange: () => this.#setWindow(field, input),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => event.stopPropagation(),
-    });
-    return input;
-  }
-
-  #makeDetails() {
-    const faint = (/** @type {string} */ text) => element("span", { class: "lora-rack-faint" }, text);
-    return element("div", { class: "lora-rack-details" },
-      element("div", { class: "lora-rack-detail" }, faint(TEXTS.words), this.words),
-      element("div", { class: "lora-rack-detail" }, faint(TEXTS.window), this.start, faint(TEXTS.to), this.stop),
-      element("div", { class: "lora-rack-detail" }, this.separate));
   }
 
   #togglePower() {
@@ -245,8 +217,10 @@ export class EntryView {
       const row = rows.find(this.id);
       if (!row) return;
       const isSeparate = this.showsClip ?? row.strength_clip !== row.strength_model;
-      if (isSeparate) rows.change(this.id, isClip ? { strength_clip: strength } : { strength_model: strength });
-      else rows.change(this.id, { strength_model: strength, strength_clip: strength });
+      // At 0 a curve would lose its shape for good.
+      const model = row.curve && strength === 0 ? LEAST_PEAK : strength;
+      if (isSeparate) rows.change(this.id, isClip ? { strength_clip: strength } : { strength_model: model });
+      else rows.change(this.id, { strength_model: model, strength_clip: strength });
       if (isSeparate) this.showsClip = true; // equal for a moment must not join them under the hand
     }, isGesture);
   }
@@ -259,21 +233,6 @@ export class EntryView {
     if (isSeparate && row.strength_clip !== row.strength_model) {
       this.editor.edit((rows) => rows.change(this.id, { strength_clip: row.strength_model }));
     } else this.editor.draw();
-  }
-
-  /** @param {"start" | "stop"} field @param {HTMLInputElement} input */
-  #setWindow(field, input) {
-    const row = this.editor.rows.find(this.id);
-    const value = readNumber(input.value.replace("%", ""));
-    if (!row || value === null) {
-      input.value = showNumber(row?.[field] ?? 0);
-      return undefined;
-    }
-    const fraction = cleanFraction(input.value.includes("%") ? value / 100 : value);
-    input.value = showNumber(fraction);
-    const start = field === "start" ? fraction : Math.min(row.start, fraction);
-    const stop = field === "stop" ? fraction : Math.max(row.stop, fraction);
-    return this.editor.edit((rows) => rows.change(this.id, { start, stop }));
   }
 }
 
@@ -346,4 +305,19 @@ function barsOf(bars) {
   return heights.map((height) =>
     element("i", { style: `height: ${Math.min(100, Math.max(8, Math.abs(height) * 100))}%` }),
   );
+}
+
+/**
+ * A curve small enough for a row: what is clipped away from a bar.
+ *
+ * @param {import("./points.js").Point[]} points
+ */
+function shapeOf(points) {
+  if (!points.length) return "none";
+  const peak = Math.abs(peakOf(points)) || 1;
+  const top = (/** @type {number} */ strength) => `${Math.round(100 - (Math.abs(strength) / peak) * 100)}%`;
+  const ends = [[0, strengthAt(points, 0)], [1, strengthAt(points, 1)]];
+  const corners = [ends[0], ...points.map(({ place, strength }) => [place, strength]), ends[1]];
+  const line = corners.map(([place, strength]) => `${Math.round(place * 100)}% ${top(strength)}`);
+  return `polygon(0% 100%, ${line.join(", ")}, 100% 100%)`;
 }

@@ -19,7 +19,9 @@ import { rounded } from "../parts/numbers.js";
  * @property {number} start
  * @property {number} stop
  * @property {string} hash
- * @property {string} [curve] of its strength over the sampling; it keeps its shape
+ * @property {string} steps those of the sampler in which it acts, empty for all
+ * @property {string} curve its strength for the model over the sampling, empty where that stays the same
+ * @property {boolean} is_clip_on_curve whether the text encoder was given the curve too
  * @property {number[]} [bars] a picture of its block weights, by the server
  * @property {import("../server.js").Problem} [problem] why no tag can hold it: it has no line then
  *
@@ -169,7 +171,8 @@ export class Rows {
 
 /** @type {(keyof RowData)[]} */
 const FIELDS = [
-  "name", "strength_model", "strength_clip", "enabled", "blocks", "elements", "start", "stop", "hash", "comment",
+  "name", "strength_model", "strength_clip", "enabled", "blocks", "elements", "start", "stop", "steps", "curve",
+  "is_clip_on_curve", "hash", "comment",
 ];
 
 /**
@@ -192,7 +195,7 @@ export function newEntry(name, strength, strengthClip) {
   const model = strength ?? 1;
   return {
     kind: "entry", text: "", name, strength_model: model, strength_clip: strengthClip ?? model, enabled: true,
-    blocks: "", elements: "", start: 0, stop: 1, hash: "",
+    blocks: "", elements: "", start: 0, stop: 1, steps: "", curve: "", is_clip_on_curve: false, hash: "",
   };
 }
 

@@ -1,12 +1,11 @@
 // The measures over the strength: one strip a measure, each on its own scale, all under the same track.
 
-import { element, setText } from "../parts/dom.js";
+import { element, setText, svg } from "../parts/dom.js";
 import { MEASURES } from "./frames.mjs";
 import { TEXTS } from "./texts.mjs";
 
 /** @typedef {import("./frames.mjs").Frames} Frames */
 
-const SPACE = "http://www.w3.org/2000/svg";
 const HEIGHT_PX = 24;
 const EDGE_PX = 4;
 
@@ -66,18 +65,6 @@ function linesOf(frames, measure) {
     for (const { strength, value } of curve) drawn.push(svg("circle", { class: name, cx: x(strength), cy: y(value), r: 1.75 }));
   }
   return drawn;
-}
-
-/**
- * @template {keyof SVGElementTagNameMap} T
- * @param {T} tag
- * @param {Record<string, string | number>} attributes
- * @returns {SVGElementTagNameMap[T]}
- */
-function svg(tag, attributes) {
-  const made = document.createElementNS(SPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  return made;
 }
 
 /** @param {number | undefined} value */
