@@ -26,6 +26,7 @@ Every folder answers one question, and imports only from those before it in LAYE
 - `reports`: where in a model does a LoRA work, and how do two differ?
 - `workflows`: which LoRAs does a workflow name, and how do its nodes use them?
 - `made_with`: which LoRAs was a picture made with, and how does it say so?
+- `infotext`: which recipe does the text under a picture of A1111 hold, and as which graph?
 - `convert`: how is a workflow made with other LoRA nodes written with ours?
 - `cli`: all of it without a host.
 """
@@ -60,6 +61,7 @@ LAYERS = (
     "reports",
     "workflows",
     "made_with",
+    "infotext",
     "convert",
     "cli",
     "__main__",

@@ -35,6 +35,7 @@
     ├── BadMode                a mode of applying a stack that cannot do what its entries ask
     ├── WorkflowError          a workflow to convert: what is wrong with it, and where
     │   ├── BadWorkflow        the file holds no graph of ComfyUI's
+    │   ├── BadInfotext        a text is not what a program writes about the picture it made
     │   └── NotConvertible     a node says something that has no counterpart here
     ├── FetchError             a LoRA that could not be got from a site
     │   ├── BadReference       what is asked for names no file of a site that is known
@@ -103,13 +104,14 @@ from .resolving import (
     UnresolvedLora,
 )
 from .texts import BadBlockText, BadInput, BadRequest, BadRow, BadStackText, BadSweepText, BadText, WrongUse
-from .workflows import BadWorkflow, NotConvertible, WorkflowError
+from .workflows import BadInfotext, BadWorkflow, NotConvertible, WorkflowError
 
 __all__ = [
     "AccessDenied",
     "AmbiguousLora",
     "BadBlockText",
     "BadHash",
+    "BadInfotext",
     "BadInput",
     "BadJson",
     "BadMode",

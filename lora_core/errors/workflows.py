@@ -15,3 +15,7 @@ class BadWorkflow(WorkflowError):
 
 class NotConvertible(WorkflowError):
     """A node of a workflow says something that has no counterpart here."""
+
+
+class BadInfotext(WorkflowError):
+    """A text is not what a program writes about the picture it made."""

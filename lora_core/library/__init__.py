@@ -7,7 +7,7 @@
 from .file_facts import FileFacts
 from .index import Index
 from .library import Library, Limits
-from .resolve import file_stem
+from .resolve import file_stem, named, named_but_for_case, nearest
 from .search import Query
 from .sidecar_values import hashes_of, items, mapping, model_of, number, split_words, text_of
 from .sidecars import page_beside, trigger_words, words_stamp
@@ -28,6 +28,9 @@ __all__ = [
     "items",
     "mapping",
     "model_of",
+    "named",
+    "named_but_for_case",
+    "nearest",
     "number",
     "page_beside",
     "split_words",

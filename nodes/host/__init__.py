@@ -33,6 +33,7 @@ from .pictures import (
     shown_path,
 )
 from .racks import RACKS
+from .recipes import what_is_here
 from .saving import plan_stack, write_stack
 from .sliders import find_slider, slider_candidates
 from .sweeping.preparing import LoraSweep, encode_sweep, prepare_sweep
@@ -78,6 +79,7 @@ __all__ = [
     "shown_path",
     "slider_candidates",
     "used",
+    "what_is_here",
     "words_of",
     "write_stack",
 ]

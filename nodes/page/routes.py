@@ -16,6 +16,7 @@ from server import PromptServer
 
 from ...lora_core.errors import BadJson, BadRequest, MissingLora, RackError
 from ...lora_core.grammar import parse, read_prompt
+from ...lora_core.infotext import build, read_infotext
 from ...lora_core.made_with import rows_in_file
 from ...lora_core.stack import Entry, NamedRack, Row
 from ...lora_core.untrusted import MAX_WORKFLOW_BYTES, read_json, shown
@@ -58,6 +59,7 @@ def register() -> None:
         ("GET", "energy", _energy),
         ("POST", "blocks", _blocks),
         ("POST", "convert", _convert),
+        ("POST", "infotext", _infotext),
     ):
         server.routes.route(method, f"/lora_rack/{path}")(_typed_errors(handler))
     for path, asked in (rack_routes.GETS | get_routes.GETS).items():
@@ -159,9 +161,7 @@ async def _thumbnail(request: web.Request) -> web.StreamResponse:
 async def _parse(request: web.Request) -> web.StreamResponse:
     """{"text", "anywhere"?} → {"rows"}; `anywhere` reads the tags of a prompt and nothing else."""
     body = await _body(request)
-    text = body.get("text")
-    if not isinstance(text, str):
-        raise BadRequest('the request must hold a "text"')
+    text = _text(body)
 
     def read() -> Json:
         stack = read_prompt(text).stack if body.get("anywhere") else parse(text)
@@ -229,6 +229,12 @@ async def _convert(request: web.Request) -> web.StreamResponse:
     return await _answered(lambda: converted(body))
 
 
+async def _infotext(request: web.Request) -> web.StreamResponse:
+    """{"text"}: what A1111 writes about a picture → {"workflow", "prompt", "missing", "remarks"}."""
+    text = _text(await _body(request))
+    return await _answered(lambda: build(read_infotext(text), host.what_is_here()).as_json())
+
+
 def _problem_of(row: Row) -> RackError | None:
     return rack_routes.problem_of(row.name) if isinstance(row, NamedRack) else None
 
@@ -237,6 +243,13 @@ def _file(found: Card | RackError | None) -> Json:
     if isinstance(found, RackError):
         return {"card": None, "problem": found.as_json()}
     return {"card": found.as_json() if found else None, "problem": None}
+
+
+def _text(body: Json) -> str:
+    text = body.get("text")
+    if not isinstance(text, str):
+        raise BadRequest('the request must hold a "text"')
+    return text
 
 
 def _name(request: web.Request) -> str:
