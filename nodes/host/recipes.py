@@ -74,7 +74,7 @@ def _facts(name: str) -> ModelFacts:
         layout = read_layout({key: info.shape for key, info in read_header(path).tensors.items()})
     except RackError:
         return ModelFacts()
-    return ModelFacts(layout.family.id if layout.family is not None else "", bool(layout.clip))
+    return ModelFacts(layout.family.id if layout.family is not None else "", bool(layout.encoders))
 
 
 def _path(folder: str, name: str) -> Path | None:
