@@ -13,14 +13,9 @@ from functools import lru_cache
 
 from ..families import Family, families
 from .names import released
+from .spellings import paths, with_number
 from .unet import compvis_modules
 
-# What trainers put before a path, in any order and number.
-_DOTTED = re.compile(r"(?:base_model|model|diffusion_model|transformer|unet|net)\.")
-_JOINED = re.compile(
-    r"(?:lora_unet|lora|lycoris|oft_unet|oft|prior_unet|unet|net|base_model_model|base_model|diffusion_model|"
-    r"model|transformer(?!_(?:1d_)?blocks[._]))_+"
-)
 _UNCLEAR = re.compile(r"lora_transformer_(?=blocks_)")  # OneTrainer's `lora_transformer_`, or a folder's name
 _ENCODER = re.compile(
     r"(?:base_model\.model\.)?(?:(?:lora|oft)_(?:prior_)?te\d?_|text_encoders?(?:_\d)?[._]|"
@@ -54,9 +49,7 @@ def canonical(layer: str) -> str:
     """
     if found := _ENCODER.match(layer):
         return f"text encoder {encoder_number(layer)}: {layer[found.end() :].replace('.', '_')}"
-    name = _paths(layer)[0]
-    if name.endswith("_to_out"):
-        name += "_0"
+    name = with_number(paths(layer)[0])
     return _diffusers_names().get(name, name)
 
 
@@ -75,19 +68,8 @@ def modules_named(layer: str) -> Mapping[str, str]:
     return {}
 
 
-def _paths(layer: str) -> list[str]:
-    """The paths a layer may mean, joined by underscores: without any prefix, then with one more each."""
-    found = [layer]
-    while prefix := _DOTTED.match(found[0]):
-        found.insert(0, found[0][prefix.end() :])
-    while prefix := _JOINED.match(found[0]):
-        found.insert(0, found[0][prefix.end() :])
-    joined = (re.sub(r"_+$", "", path.replace(".", "_")) for path in found)
-    return [path.replace("_processor_to_", "_to_") for path in joined]
-
-
 def _spellings(layer: str) -> Iterator[str]:
-    for name in _paths(layer):
+    for name in paths(layer):
         bare = _END.sub("", name)
         yield bare
         yield f"{bare}_0"  # to_out for to_out.0

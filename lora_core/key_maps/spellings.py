@@ -10,36 +10,49 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_DOTTED = re.compile(r"(?:(?:base_model\.model|diffusion_model|transformer|unet|net|model)\.)+")
+# What trainers put before a path, in any order and number.
+_DOTTED = re.compile(r"(?:base_model|model|diffusion_model|transformer|unet|net)\.")
 _JOINED = re.compile(
-    r"(?:(?:base_model_model|model_diffusion_model|diffusion_model|lora_prior_unet|lora_unet|lora_transformer|"
-    r"oft_unet|lycoris|unet|net|transformer(?!_(?:blocks|1d_blocks))|model)_)+"
+    r"(?:lora_unet|lora_transformer|lora|lycoris|oft_unet|oft|prior_unet|unet|net|base_model_model|base_model|diffusion_model|"
+    r"model|transformer(?!_(?:1d_)?blocks_))_"
 )
 _ENCODER = re.compile(
-    r"(?:base_model_model_|lora_|oft_|lycoris_)*"
-    r"(?:(?:prior_)?te(?P<te>\d?)|text_encoder(?:_(?P<number>\d))?)_(?P<path>.+)"
+    r"(?:(?:prior_)?te(?P<te>\d?)|text_encoder(?:_(?P<number>\d))?)_(?P<path>.+)",
 )
 _PARTS = re.compile(r"[._]+")
 _JOINED_IN_MAPS = ("lora_unet_", "lora_transformer_", "lycoris_", "lora_prior_unet_")
 
 
+def paths(name: str) -> list[str]:
+    """The paths a name may mean, joined by underscores: without any prefix, then with one more each.
+
+    For a prefix may be the name of a folder in the model.
+    """
+    found = [name]
+    while prefix := _DOTTED.match(found[0]):
+        found.insert(0, found[0][prefix.end() :])
+    found = [_PARTS.sub("_", path).strip("_").replace("_processor_to_", "_to_") for path in found]
+    while prefix := _JOINED.match(found[0]):
+        found.insert(0, found[0][prefix.end() :])
+    return found
+
+
 def folded(name: str) -> str:
     """The form all spellings of a layer's name share; a text encoder's begins with its number and a colon."""
-    path = name[found.end() :] if (found := _DOTTED.match(name)) else name
-    joined = _PARTS.sub("_", path).strip("_")
-    if found := _ENCODER.fullmatch(joined):
-        joined, encoder = found["path"], f"{found['te'] or found['number'] or 1}:"
-    else:
-        encoder = ""
-        joined = joined[found.end() :] if (found := _JOINED.match(joined)) else joined
-    joined = joined.replace("_processor_to_", "_to_")
-    return encoder + (f"{joined}_0" if joined.endswith("_to_out") else joined)
+    path, encoder = paths(name)[0], ""
+    if found := _ENCODER.fullmatch(path):
+        path, encoder = found["path"], f"{found['te'] or found['number'] or 1}:"
+    return encoder + with_number(path)
+
+
+def with_number(path: str) -> str:
+    """A joined path with the number that trainers may leave out: `to_out` is `to_out.0`."""
+    return f"{path}_0" if path.endswith("_to_out") else path
 
 
 def is_bare(name: str) -> bool:
     """Whether a name has no prefix of a trainer's but PEFT's, so that it may be a text encoder's too."""
-    path = name.removeprefix("base_model.model.")
-    return not _DOTTED.match(path) and not _JOINED.match(path.replace(".", "_"))
+    return len(paths(name.removeprefix("base_model.model."))) == 1
 
 
 def in_maps(form: str) -> Iterator[str]:
