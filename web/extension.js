@@ -7,8 +7,8 @@ import { speak } from "./language.js";
 import { later, wear } from "./later.js";
 import { TEXTS as MOVING } from "./moving_in/texts.js";
 import { labelNode, translateDefinition } from "./node_texts.js";
-import { faceOf } from "./parts/face.js";
-import { addView, isWired, lookAgain } from "./parts/node.js";
+import { holdersOf } from "./parts/face.js";
+import { addView, lookAgain, lookInto } from "./parts/node.js";
 import { Prompts } from "./prompt/mount.js";
 import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
@@ -37,7 +37,7 @@ const keepers = new WeakMap();
 
 const server = new Server((path, options) => api.fetchApi(path, options), (path) => api.apiURL(path));
 
-const host = { keepTextIn, hide, textChanged, setValue, takePlace, rememberForUndo };
+const host = { keepTextIn, hide, holders, textChanged, setValue, takePlace, rememberForUndo };
 
 /** @type {import("./moving_in/moving_in.mjs").MovingIn | null} */
 let movingIn = null;
@@ -63,6 +63,7 @@ app.registerExtension({
   getNodeMenuItems: movingItems,
   async init() {
     void wear("./style.css");
+    app.canvas.canvas.addEventListener("litegraph:set-graph", () => lookInto(app.canvas.graph?.nodes ?? []));
     const texts = await api.fetchApi("/i18n");
     if (texts.ok) speak(await texts.json(), () => String(app.extensionManager?.setting.get("Comfy.Locale") ?? "en"));
   },
@@ -84,11 +85,7 @@ function mountRack(node) {
   const text = node.widgets?.find((widget) => widget.name === TEXT_WIDGET);
   if (!text) return; // the host could not make its own widget, and has said why
   const editor = new RackEditor(server, {
-    textChanged: () => {
-      textChanged(node, text, editor.text);
-      const face = faceOf(node, TEXT_WIDGET, everyNode())?.widget;
-      if (face && face.value !== editor.text) face.value = editor.text;
-    },
+    textChanged: () => textChanged(node, text, editor.text),
     gestureEnded: rememberForUndo,
   }, String(text.value));
   racks.set(node, editor);
@@ -131,17 +128,25 @@ function hide(widget) {
   widget.computeLayoutSize = () => ({ minHeight: 0, maxHeight: 0, minWidth: 0 }); // the classic one keeps room
 }
 
+/** @type {import("./equaliser/mount.js").Host["holders"]} */
+function holders(node, name) {
+  return holdersOf(node, name, everyNode);
+}
+
 /** @param {LGraphNode} node @param {Widget} text @param {string} value */
 function textChanged(node, text, value) {
   if (text.element instanceof HTMLTextAreaElement) text.element.value = value;
   text.callback?.(value);
+  for (const held of holders(node, text.name)) if (held.value !== value) held.value = value;
   node.graph?.setDirtyCanvas(true, true);
 }
 
 /** @param {LGraphNode} node @param {Widget} widget @param {number} value */
 function setValue(node, widget, value) {
-  widget.value = value;
-  widget.callback?.(value);
+  for (const held of new Set([widget, ...holders(node, widget.name)])) {
+    held.value = value;
+    held.callback?.(value);
+  }
   node.graph?.setDirtyCanvas(true, true);
 }
 
@@ -278,9 +283,9 @@ function takePlace(node, ours) {
 /** @param {LGraphNode} node @param {RackEditor} editor @param {RackView} view */
 function followWires(node, editor, view) {
   lookAgain(node, () => {
-    const face = faceOf(node, TEXT_WIDGET, everyNode());
-    editor.isWired = isWired(node, TEXT_WIDGET) && !face;
-    if (face?.widget) editor.setText(String(face.widget.value ?? "")); // edited in here, it changes there
+    const [held] = holders(node, TEXT_WIDGET);
+    editor.isWired = !held;
+    if (held) editor.setText(String(held.value ?? "")); // edited in here, it changes there
     view.draw();
   });
 }

@@ -134,28 +134,6 @@ def test_in_a_subgraph(bench: Workbench) -> None:
     assert texts == [f"<lora:{INK}:0.4>"]
 
 
-def test_on_the_face_of_a_subgraph_a_rack_is_edited_inside(bench: Workbench) -> None:
-    bench.is_spent = True
-    rack = bench.add_rack(f"<lora:{INK}:0.8>")
-    bench.page.evaluate(
-        "(id) => { const node = app.graph.getNodeById(id); app.canvas.selectNode(node);"
-        " const { node: outside } = app.graph.convertToSubgraph(new Set([node]));"
-        " const inside = outside.subgraph.nodes.find((one) => one.comfyClass === 'LoraRackStack');"
-        " const slot = inside.inputs.find((input) => input.name === 'text');"
-        " outside.subgraph.addInput('text', 'STRING').connect(slot, inside);"
-        " app.canvas.setGraph(outside.subgraph); app.canvas.ds.offset = [0, 0];"
-        " app.canvas.setDirty(true, true); }",
-        rack.node,
-    )
-    inside = bench.rack(bench.racks()[0])
-    expect(inside.element).to_be_visible()
-    expect(inside.element).not_to_contain_text("over a wire")
-    _set(inside, "ink_wash", "0.4")
-    bench.eventually(lambda: inside.text, f"<lora:{INK}:0.4>")
-    texts = [node["inputs"].get("text") for node in bench.prompt().values()]
-    assert texts == [f"<lora:{INK}:0.4>"]
-
-
 @pytest.mark.frontends
 def test_switching_the_rendering_keeps_value_and_picture(bench: Workbench, rendering: str) -> None:
     bench.is_spent = True

@@ -1,7 +1,7 @@
 // An equaliser in a node: over its text of block weights, for the LoRA it names.
 
 import { later, lateView } from "../later.js";
-import { addView, isWired, lookAgain } from "../parts/node.js";
+import { addView, lookAgain } from "../parts/node.js";
 import { Equaliser } from "./equaliser.js";
 
 /**
@@ -12,6 +12,7 @@ import { Equaliser } from "./equaliser.js";
  * @typedef {object} Host what only extension.js can do
  * @property {(editor: import("../parts/node.js").Keeper, text: Widget) => void} keepTextIn
  * @property {(widget: Widget) => void} hide
+ * @property {(node: LGraphNode, name: string) => Widget[]} holders of a value, as parts/face.js finds them
  * @property {(node: LGraphNode, text: Widget, value: string) => void} textChanged
  * @property {(node: LGraphNode, widget: Widget, value: number) => void} setValue
  * @property {(node: LGraphNode, ours: HTMLElement) => void} takePlace
@@ -43,7 +44,7 @@ export function mountEqualiser(node, server, host) {
   });
   addView(node, WIDGET, shown, () => MIN_HEIGHT_PX);
   shown.style.setProperty("--rack-wanted", `${MIN_HEIGHT_PX}px`);
-  follow(node, equaliser, lora);
+  follow(node, host, equaliser, lora);
   node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
 }
 
@@ -51,13 +52,16 @@ export function mountEqualiser(node, server, host) {
  * Look again whenever the LoRA, or what is wired to the text, may be another.
  *
  * @param {LGraphNode} node
+ * @param {Host} host
  * @param {Equaliser} equaliser
  * @param {Widget} lora
  */
-function follow(node, equaliser, lora) {
+function follow(node, host, equaliser, lora) {
   const look = () => {
-    equaliser.isWired = isWired(node, "blocks");
-    equaliser.setLora(String(lora.value ?? ""));
+    const [held] = host.holders(node, "blocks");
+    equaliser.isWired = !held;
+    if (held) equaliser.setText(String(held.value ?? ""));
+    equaliser.setLora(String((host.holders(node, lora.name)[0] ?? lora).value ?? ""));
     equaliser.draw();
   };
   lookAgain(node, look);

@@ -30,19 +30,17 @@ export function addView(node, name, element, minHeight) {
   Object.defineProperty(widget, "width", { get: () => undefined, set: () => {} });
 }
 
-/** Whether a value comes over a wire. @param {LGraphNode} node @param {string} name of the input */
-export function isWired(node, name) {
-  const input = node.inputs?.find((found) => found.name === name);
-  return input?.link !== null && input?.link !== undefined;
-}
+/** @type {WeakMap<LGraphNode, () => void>} */
+const looks = new WeakMap();
 
 /**
- * Look again whenever the node's wires, or what a workflow stored in it, may be other ones.
+ * Look again whenever the node's wires, what a workflow stored in it, or the values on the face around it may be others.
  *
  * @param {LGraphNode} node
  * @param {() => void} look
  */
 export function lookAgain(node, look) {
+  looks.set(node, look);
   const { onConnectionsChange, onConfigure } = node;
   node.onConnectionsChange = function (...details) {
     onConnectionsChange?.apply(this, details);
@@ -52,4 +50,9 @@ export function lookAgain(node, look) {
     onConfigure?.apply(this, details);
     look();
   };
+}
+
+/** The graph of these nodes was opened. @param {LGraphNode[]} nodes */
+export function lookInto(nodes) {
+  for (const node of nodes) looks.get(node)?.();
 }

@@ -1,7 +1,7 @@
 // A scrubber in a node: it takes what the node sends when it has run, and keeps it in the workflow.
 
 import { later, lateView } from "../later.js";
-import { addView } from "../parts/node.js";
+import { addView, lookAgain } from "../parts/node.js";
 import { readResult } from "./result.js";
 
 /**
@@ -28,7 +28,10 @@ export function mountScrubber(node, apiUrl, host) {
   const hooks = {
     urlOf: (/** @type {import("./result.js").FileReference} */ { filename, subfolder, type }) =>
       apiUrl(`/view?${new URLSearchParams({ filename, subfolder, type })}`),
-    pick: () => (pick ? Number(pick.value) : null),
+    pick: () => {
+      const [held] = host.holders(node, "pick");
+      return held ? Number(held.value) : null;
+    },
     used: (/** @type {number} */ strength) => {
       if (!pick) return;
       host.setValue(node, pick, strength);
@@ -62,5 +65,6 @@ export function mountScrubber(node, apiUrl, host) {
       view?.draw();
     };
   }
+  lookAgain(node, () => view?.draw());
   node.setSize([Math.max(node.size[0], MIN_WIDTH_PX), node.computeSize()[1]]);
 }

@@ -20,7 +20,17 @@ export interface Widget {
   serializeValue?: () => Promise<string>;
 }
 
+/** A number in older pages, a text in newer ones. */
+type LinkId = number | string;
+
+interface Link {
+  origin_id: number | string;
+  origin_slot: number;
+}
+
 export interface Graph {
+  getLink?(id: LinkId): Link | undefined;
+  links?: { get?(id: LinkId): Link | undefined };
   setDirtyCanvas(foreground: boolean, background: boolean): void;
 }
 
@@ -28,10 +38,11 @@ export interface LGraphNode {
   id: number | string;
   comfyClass?: string;
   widgets?: Widget[];
-  inputs?: { name: string; type: string; localized_name?: string; link: number | null | undefined }[];
+  inputs?: { name: string; type: string; localized_name?: string; link: LinkId | null | undefined }[];
   outputs?: { name: string; localized_name?: string }[];
   size: [number, number];
   graph?: Graph | null;
+  subgraph?: Graph;
   computeSize(): [number, number];
   setSize(size: [number, number]): void;
   addDOMWidget(name: string, type: string, element: HTMLElement, options: object): Widget;
@@ -108,7 +119,7 @@ interface Extension {
 export const app: {
   graph: Graph;
   rootGraph?: Graph;
-  canvas: { graph: Graph | null; selected_nodes?: Record<string, LGraphNode> };
+  canvas: { canvas: HTMLCanvasElement; graph: Graph | null; selected_nodes?: Record<string, LGraphNode> };
   registerExtension(extension: Extension): void;
   loadGraphData(
     workflow: object,
