@@ -61,6 +61,20 @@ export class Frames {
     return /** @type {{frame: Frame, opacity: number}[]} */ (shown.filter(({ frame, opacity }) => frame && opacity > 0));
   }
 
+  /**
+   * The pictures to have at hand: all if they are few, else what is seen and what a small move brings.
+   *
+   * @param {number} few
+   * @returns {Frame[]}
+   */
+  atHand(few) {
+    if (this.result.frames.length <= few) return this.result.frames;
+    const low = Math.floor(this.column);
+    const columns = new Set([low, low + 1, this.other, low - 1, low + 2]);
+    const lines = [this.line, this.line - 1, this.line + 1];
+    return lines.flatMap((line) => [...columns].flatMap((column) => this.at(column, line) ?? []));
+  }
+
   /** @param {number} strength @returns {number} the place of a strength between columns */
   columnOf(strength) {
     const last = this.columns.length - 1;

@@ -12,6 +12,7 @@ import { holdPointer } from "./track.mjs";
 
 const STEP = 0.02;
 const LEAP = 0.1;
+const MOST_HELD = 24; // pictures, so that a page with many scrubbers stays small
 
 export class Stage {
   /**
@@ -21,7 +22,7 @@ export class Stage {
   constructor(urlOf, hooks) {
     this.urlOf = urlOf;
     this.hooks = hooks;
-    /** @type {Map<Frame, HTMLImageElement>} every picture, loaded ahead, so that none flickers in */
+    /** @type {Map<Frame, HTMLImageElement>} pictures loaded ahead, so that none flickers in */
     this.images = new Map();
     /** @type {Frames | null} */
     this.frames = null;
@@ -42,15 +43,38 @@ export class Stage {
   /** @param {Frames} frames */
   load(frames) {
     for (const image of this.images.values()) image.remove();
-    this.images = new Map(frames.result.frames.map((frame) => {
-      const image = element("img", {
-        alt: "", draggable: "false", decoding: "async", src: this.urlOf(frame),
-        onerror: () => this.images.get(frame) === image && this.hooks.lost(),
-        onload: () => this.images.get(frame) === image && this.#fit(image),
-      });
-      return [frame, image];
-    }));
-    this.picture.prepend(...this.images.values());
+    this.images = new Map();
+    this.#hold(frames);
+  }
+
+  /**
+   * Hold the pictures one can come to with the next move, and of those seen before as many as there is room for.
+   *
+   * @param {Frames} frames
+   */
+  #hold(frames) {
+    const wanted = new Set(frames.atHand(MOST_HELD));
+    for (const frame of wanted) if (!this.images.has(frame)) this.#take(frame);
+    for (const [frame, image] of this.images) {
+      if (this.images.size <= MOST_HELD) return;
+      if (wanted.has(frame)) continue;
+      image.remove();
+      this.images.delete(frame);
+    }
+  }
+
+  /** @param {Frame} frame */
+  #take(frame) {
+    const image = element("img", {
+      alt: "", draggable: "false",
+      loading: "lazy", // those of a node far from the window stay on the server
+      decoding: "sync", // what becomes visible is there at once; what is not visible is not decoded
+      src: this.urlOf(frame),
+      onerror: () => this.images.get(frame) === image && this.hooks.lost(),
+      onload: () => this.images.get(frame) === image && this.#fit(image),
+    });
+    this.images.set(frame, image);
+    this.picture.insertBefore(image, this.left);
   }
 
   /** @param {HTMLImageElement} image */
@@ -61,9 +85,11 @@ export class Stage {
   /** @param {Frames} frames */
   draw(frames) {
     this.frames = frames;
+    this.#hold(frames);
     const seen = frames.isWiping ? this.#wiped(frames) : frames.seen().map((one) => ({ ...one, clip: "" }));
     for (const [frame, image] of this.images) {
       const place = seen.findIndex((one) => one.frame === frame);
+      image.style.visibility = place < 0 ? "hidden" : "";
       image.style.opacity = place < 0 ? "0" : String(seen[place].opacity);
       image.style.zIndex = place < 0 ? "0" : String(place + 1);
       image.style.clipPath = place < 0 ? "" : seen[place].clip;
