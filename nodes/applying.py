@@ -12,8 +12,8 @@ from . import host
 
 def apply_rows(
     node: object,
-    model: Any,
-    clip: Any,
+    model: host.Patcher | None,
+    clip: host.Clip | None,
     entries: Sequence[Entry],
     mismatch: str,
     mode: str,

@@ -85,8 +85,8 @@ class LoraRackEncode:
 
     def encode(
         self,
-        model: Any,
-        clip: Any,
+        model: host.Patcher,
+        clip: host.Clip,
         positive: str,
         negative: str,
         stack: list[Any] | None = None,

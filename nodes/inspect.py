@@ -45,7 +45,9 @@ class LoraRackInspect(inputs.NamesOneLora):
             },
         }
 
-    def inspect(self, lora_name: str, model: Any = None, clip: Any = None) -> dict[str, Any]:
+    def inspect(
+        self, lora_name: str, model: host.Patcher | None = None, clip: host.Clip | None = None
+    ) -> dict[str, Any]:
         name = inputs.name_of(lora_name)
         found = host.inspect_lora(name, model, clip)
         words = host.words_of(name)

@@ -48,17 +48,17 @@ class LoraRackLoad(inputs.NamesOneLora):
 
     def load(
         self,
-        model: Any,
+        model: host.Patcher,
         lora_name: str,
         strength_model: float,
         strength_clip: float,
-        clip: Any = None,
+        clip: host.Clip | None = None,
         blocks: str = "",
         start: float = 0.0,
         stop: float = 1.0,
         schedule: str = "",
         extra_pnginfo: Any = None,
-    ) -> tuple[Any, Any, str]:
+    ) -> tuple[host.Patcher | None, host.Clip | None, str]:
         entry = host.locate(
             inputs.entry(lora_name, strength_model, strength_clip, blocks, start, stop, schedule)
         )

@@ -44,7 +44,7 @@ class LoraRackOverlap:
             "optional": {"model": ("MODEL", {"tooltip": model})},
         }
 
-    def measure(self, stack: list[Any], model: Any = None) -> dict[str, Any]:
+    def measure(self, stack: list[Any], model: host.Patcher | None = None) -> dict[str, Any]:
         rows = rows_on_wire(stack)
         found = host.measure_stack(host.resolve_active(rows), model)
         quieter = balanced(found)

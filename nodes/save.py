@@ -63,8 +63,8 @@ class LoraRackSave:
         dtype: str,
         naming: str,
         stack: list[Any] | None = None,
-        model: Any = None,
-        clip: Any = None,
+        model: host.Patcher | None = None,
+        clip: host.Clip | None = None,
         keep: float = 1.0,
         max_mib: int = 0,
     ) -> dict[str, Any]:

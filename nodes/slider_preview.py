@@ -134,8 +134,8 @@ class LoraRackSliderPreview:
 
     def preview(
         self,
-        model: Any,
-        clip: Any,
+        model: host.Patcher,
+        clip: host.Clip,
         vae: Any,
         positive: str,
         negative: str,

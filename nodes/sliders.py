@@ -18,7 +18,7 @@ def slider_lora(what: str) -> tuple[list[str], dict[str, Any]]:
     return [AUTO, *host.lora_names()], {"default": AUTO, "tooltip": tooltip}
 
 
-def slider_name(slider: str, lora_name: str, model: Any = None) -> str:
+def slider_name(slider: str, lora_name: str, model: host.Patcher | None = None) -> str:
     """The file of a slider, as the host spells it. Raises UnresolvedLora."""
     if lora_name == AUTO:
         return host.find_slider(slider, model)
@@ -69,12 +69,14 @@ class LoraRackSliders:
             [file for slider in on for file in slider_files(slider, values[f"{slider}_lora"])]
         )
 
-    def build(self, stack: list[Any] | None = None, model: Any = None, **values: Any) -> tuple[list[Any]]:
+    def build(
+        self, stack: list[Any] | None = None, model: host.Patcher | None = None, **values: Any
+    ) -> tuple[list[Any]]:
         entries = [Entry(name, strength, strength) for name, strength in self._on(values, model)]
         return (to_wire(entries, stack),)
 
     @staticmethod
-    def _on(values: dict[str, Any], model: Any) -> list[tuple[str, float]]:
+    def _on(values: dict[str, Any], model: host.Patcher | None) -> list[tuple[str, float]]:
         """File and strength of every slider that is not 0."""
         return [
             (slider_name(slider, values[f"{slider}_lora"], model), values[slider])

@@ -141,10 +141,10 @@ class LoraRackApply:
 
     def apply(
         self,
-        model: Any,
+        model: host.Patcher,
         stack: list[Any] | None = None,
         mismatch: str = "error",
-        clip: Any = None,
+        clip: host.Clip | None = None,
         mode: str = "auto",
         extra_pnginfo: Any = None,
     ) -> dict[str, Any]:

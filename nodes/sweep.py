@@ -91,10 +91,10 @@ class LoraRackSweep:
 
     def prepare(
         self,
-        model: Any,
+        model: host.Patcher,
         latent: dict[str, Any],
         axes: str,
-        clip: Any = None,
+        clip: host.Clip | None = None,
         stack: list[Any] | None = None,
         extra_pnginfo: Any = None,
     ) -> tuple[Any, Any, dict[str, Any], Any]:
@@ -129,7 +129,7 @@ class LoraRackSweepEncode:
             }
         }
 
-    def encode(self, clip: Any, sweep: Any, text: str) -> tuple[list[Any]]:
+    def encode(self, clip: host.Clip, sweep: Any, text: str) -> tuple[list[Any]]:
         return (host.encode_sweep(clip, sweep, text),)
 
 

@@ -32,6 +32,7 @@ from .pictures import (
     show,
     shown_path,
 )
+from .protocols import Clip, Patcher
 from .racks import RACKS
 from .recipes import what_is_here
 from .saving import plan_stack, write_stack
@@ -42,8 +43,10 @@ __all__ = [
     "DOWNLOADS",
     "RACKS",
     "Applied",
+    "Clip",
     "Inspected",
     "LoraSweep",
+    "Patcher",
     "SamplerSettings",
     "apply_stack",
     "check",

@@ -14,6 +14,7 @@ from ...lora_core.applying import Foreign
 from ...lora_core.families import row_layouts
 from ...lora_core.key_maps import Target
 from ...lora_core.live import PlainTorch, Rows
+from .protocols import Patcher
 
 
 class HostModules(PlainTorch):
@@ -88,7 +89,7 @@ def can_be_live(model: nn.Module, key: str) -> bool:
     return is_leaf and is_called and has_forward and path.rpartition(".")[2] not in _READ_ELSEWHERE
 
 
-def merges_packed(patcher: Any) -> bool:
+def merges_packed(patcher: Patcher) -> bool:
     """Whether a patcher writes into packed weights in a way of its own, as ComfyUI-GGUF's does."""
     hosts = comfy.model_patcher.ModelPatcher.patch_weight_to_device
     return type(patcher).patch_weight_to_device is not hosts

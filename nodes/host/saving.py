@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import comfy.utils
 import folder_paths
@@ -15,11 +14,17 @@ from ...lora_core.reading import PartialLora
 from ...lora_core.saving import SavePlan, Size, plan_save, write_save
 from ...lora_core.stack import Entry
 from .library import lora_path
+from .protocols import Clip, Patcher
 from .stack_sides import stack_sides
 
 
 def plan_stack(
-    entries: Sequence[Entry], model: Any, clip: Any, size: Size, dtype: torch.dtype, naming: str
+    entries: Sequence[Entry],
+    model: Patcher | None,
+    clip: Clip | None,
+    size: Size,
+    dtype: torch.dtype,
+    naming: str,
 ) -> SavePlan:
     """What the file of a stack will be; `model` and `clip` may be None. Raises what `plan_save` does, or
     UnresolvedLora.

@@ -9,10 +9,12 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from ..protocols import Guider
+
 _TABLE = Path(__file__).with_name("batch_mixers.json")
 
 
-def why_mixed(guider: Any) -> str:
+def why_mixed(guider: Guider) -> str:
     """What on a guider, or on its model, mixes the rows of a batch; empty where nothing known does."""
     for code in (type(guider), *_functions(guider.model_options)):
         found = _mixer(f"{code.__module__}.{code.__qualname__}")

@@ -12,7 +12,7 @@ import comfy.samplers
 import torch
 from torch import Tensor
 
-from ..protocols import Patcher
+from ..protocols import Guider, Patcher
 from .batch_mixers import why_mixed
 
 # The host runs several conditionings in one call where 1.5 times its estimate is free (`_calc_cond_batch`).
@@ -21,7 +21,7 @@ _HEADROOM = 1.5
 _ANIMATEDIFF = "ADE_params"
 
 
-def why_one_at_a_time(guider: Any) -> str:
+def why_one_at_a_time(guider: Guider) -> str:
     """Why a model with all that is on it takes one strength at a time only; empty where it can take many."""
     patcher = guider.model_patcher
     if isinstance(patcher.model, comfy.model_base.SVD_img2vid):
@@ -46,7 +46,7 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, torch.cuda.OutOfMemoryError) or bool(tell is not None and tell(error))
 
 
-def groups_that_fit(guider: Any, noise: Tensor, conds: Mapping[str, Any], size: int, groups: int) -> int:
+def groups_that_fit(guider: Guider, noise: Tensor, conds: Mapping[str, Any], size: int, groups: int) -> int:
     """How many groups of `size` rows fit into memory at once, by the host's own estimate; at least 1."""
     patcher = guider.model_patcher
 
