@@ -15,7 +15,7 @@ from typing import Any
 from . import dora, full, glora, ia3, in_parts, input_rotation, loha, lokr, low_rank, oft, padded
 from .adapter import Adapter, AdapterKind, Factors, RoleShapes
 from .change import Reorder, energy, product_energy
-from .full import Difference
+from .full import Difference, SetWeight
 from .in_parts import InParts
 from .largest import largest_change
 from .loha import LoHa
@@ -48,6 +48,7 @@ __all__ = [
     "Reorder",
     "RoleShapes",
     "Roles",
+    "SetWeight",
     "energy",
     "find",
     "input_width",

@@ -30,14 +30,22 @@ class IA3(Adapter):
     on_input: bool
 
     def fits(self, shape: tuple[int, ...]) -> bool:
-        return len(shape) > int(self.on_input) and shape[int(self.on_input)] == self.vector.numel()
+        return self._axis(shape) is not None
+
+    def _axis(self, shape: tuple[int, ...]) -> int | None:
+        """The dimension of a weight that is scaled: the one the file says, else the one that is as long.
+
+        A length that only one side has is surer than a flag, which converters lose.
+        """
+        said = int(self.on_input)
+        return next((n for n in (said, 1 - said) if shape[n : n + 1] == (self.vector.numel(),)), None)
 
     def apply(
         self, weight: Tensor, strength: float, dtype: torch.dtype, reorder: Reorder | None = None
     ) -> Tensor:
         """Scale `weight` in place."""
         vector = self.vector.to(weight.device, dtype).mul(strength).add_(1)
-        if self.on_input:
+        if self._axis(tuple(weight.shape)) == 1:
             return weight.mul_(columns(vector, weight))
         by_row = rows(vector, weight)
         return weight.mul_(by_row if reorder is None else reorder(by_row))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -72,6 +72,16 @@ class Verdict:
     def matched(self) -> frozenset[str]:
         """Layer names of the file that the model or the text encoder has."""
         return frozenset(name for part in self.parts for name in part.match.names)
+
+    @property
+    def layers(self) -> int:
+        """How many layers of the file change a weight; a value to be set is none."""
+        return self._changed(self.lora.layers)
+
+    @property
+    def changed(self) -> int:
+        """How many of them the model or the text encoder has."""
+        return self._changed(self.matched)
 
     @property
     def misfits(self) -> tuple[Misfit, ...]:
@@ -185,7 +195,7 @@ class Verdict:
     @property
     def facts(self) -> str:
         """How many layers match, the format and the rank."""
-        counts = self._counts() if self.parts else _count(self.lora.layers, "layer")
+        counts = self._counts() if self.parts else _count(range(self.layers), "layer")
         return f"{counts}; {self._format()}"
 
     @property
@@ -195,7 +205,7 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """The verdict as plain values."""
-        matches = {part.name: len(part.match.names) for part in self.parts}
+        matches = {part.name: self._changed(part.match.names) for part in self.parts}
         return {
             "name": self.entry.name,
             "state": self.state,
@@ -203,8 +213,8 @@ class Verdict:
             "format": self._format(),
             "made_for": list(self.made_for.names),
             "model_family": self.model_family.title if self.model_family is not None else None,
-            "layers": len(self.lora.layers),
-            "matched": len(self.matched),
+            "layers": self.layers,
+            "matched": self.changed,
             "matched_model": matches.get("model"),
             "matched_clip": matches.get("text encoder"),
             "misfits": len(self.misfits),
@@ -213,6 +223,9 @@ class Verdict:
             "blocks": [block for part in self.parts for block in part.blocks],
             "text": self.describe(),
         }
+
+    def _changed(self, names: Iterable[str]) -> int:
+        return sum(name not in self.lora.set_whole for name in names)
 
     @property
     def _lost(self) -> tuple[str, ...]:
@@ -288,9 +301,12 @@ class Verdict:
         return " and ".join(part.name for part in self.parts) or "nothing"
 
     def _counts(self) -> str:
-        parts = [f"{len(part.match.names)} in the {part.name}" for part in self.parts if part.match.names]
-        total = len(self.lora.layers)
-        return f"{len(self.matched)} of {total} layers match" + (f" ({', '.join(parts)})" if parts else "")
+        numbers = {part.name: self._changed(part.match.names) for part in self.parts}
+        parts = [f"{number} in the {name}" for name, number in numbers.items() if number]
+        text = f"{self.changed} of {self.layers} layers match"
+        text += f" ({', '.join(parts)})" if parts else ""
+        whole = self.lora.set_whole
+        return text + (f", {len(self.matched & whole)} of {_count(whole, 'weight')} set" if whole else "")
 
     def _format(self) -> str:
         kinds = self.lora.kinds

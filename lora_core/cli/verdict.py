@@ -87,6 +87,7 @@ def _nothing() -> dict[str, Any]:
         "misfits": [],
         "unknown_keys": [],
         "targets": {},
+        "set": {},
         "applied_twice": [],
         "notes": [],
     }
@@ -95,19 +96,19 @@ def _nothing() -> dict[str, Any]:
 def _details(verdict: Verdict) -> dict[str, Any]:
     lora = verdict.lora
     family = verdict.model_family
+    found = {layer: _target(target) for part in verdict.parts for layer, target in part.match.layers.items()}
     return {
         "formats": {kind: ranks.total() for kind, ranks in lora.kinds.items()},
         "rank": _rank(verdict),
         "families": list(verdict.made_for.names),
         "model_family": None if family is None else family.title,
-        "layers": len(lora.layers),
-        "matched": len(verdict.matched),
-        "unmatched": list(verdict.unmatched),
+        "layers": verdict.layers,
+        "matched": verdict.changed,
+        "unmatched": [lora.said_as.get(layer, layer) for layer in verdict.unmatched],
         "misfits": [str(misfit) for misfit in verdict.misfits],
         "unknown_keys": list(lora.unknown_keys),
-        "targets": {
-            layer: _target(target) for part in verdict.parts for layer, target in part.match.layers.items()
-        },
+        "targets": {lora.said_as.get(n, n): place for n, place in found.items() if n not in lora.set_whole},
+        "set": {name: place for name, place in found.items() if name in lora.set_whole},
         "applied_twice": sorted(key for part in verdict.parts for key in part.match.applied_twice),
         "notes": list(verdict.notes),
     }

@@ -132,7 +132,8 @@ def _mended(name: str, target: Target, shape: tuple[int, ...] | None) -> Target:
         return target
     _, start, length = target.offset
     total = shape[0]
-    if target.key.endswith(".attention.qkv.weight") and total != 3 * length:
+    is_third = shape[1:] == (length,)  # as wide as q, which reads and makes as many numbers
+    if target.key.endswith(".attention.qkv.weight") and is_third and total != 3 * length:
         narrow = (total - length) // 2
         part = name.rpartition("to_")[2]
         slices = {"q": (0, 0, length), "k": (0, length, narrow), "v": (0, length + narrow, narrow)}

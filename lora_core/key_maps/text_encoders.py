@@ -63,6 +63,7 @@ def _of_one_trainer(encoder: str, module: str) -> Iterator[str]:
     for name in (encoder, "t5") if encoder == "t5xxl" else (encoder,):
         if name:
             yield f"{name}.{module}"
+            yield f"{name}.{module.removeprefix('model.')}"
 
 
 def _general_names(shapes: Shapes) -> Iterator[tuple[str, Target]]:

@@ -28,8 +28,8 @@ _PEFT = re.compile(
     rf"(?P<layer>.+)\.(?P<part>{'|'.join(PEFT_ROLES)})(?:\.(?P<name>(?!weight$|bias$)[^.]+))?(?P<end>\.weight|\.bias)?"
 )
 
-# XLabs keeps the number of the stream in the layer's name: `…processor.qkv_lora1.down.weight`.
-_NUMBERED = re.compile(r"(?P<layer>.+\.processor\.(?:qkv|proj)_lora\d)\.(?P<half>up|down)\.weight")
+# XLabs has the number of the stream in the layer's name: `…processor.qkv_lora1.down.weight`.
+_XLABS = re.compile(r"(?P<layer>.+\.processor\.(?:qkv|proj)_lora\d?)\.(?P<half>up|down)\.weight")
 
 _STYLES = {
     suffix: (style, role)
@@ -65,12 +65,12 @@ class NamedRole(NamedTuple):
 
 def split_key(key: str) -> NamedRole | None:
     """The layer name and the role of a tensor key, or None for a key of no known spelling."""
+    if ".processor." in key and (found := _XLABS.fullmatch(key)):
+        return NamedRole(found["layer"], found["half"], "attn_processor")
     for suffix in _BY_END.get(key.rpartition(".")[2], ()):
         if key.endswith(suffix) and len(key) > len(suffix):
             style, role = _STYLES.get(suffix) or ("", SUFFIXES[suffix])
             return NamedRole(key[: -len(suffix)], role, style)
-    if found := _NUMBERED.fullmatch(key):
-        return NamedRole(found["layer"], found["half"], "attn_processor")
     found = _PEFT.fullmatch(key)
     if found is None:
         return None

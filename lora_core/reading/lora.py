@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from .. import adapters as formulas
-from ..adapters import COUNTS, LEAST_AXES, MOST_AXES, RANK_ROLES, SCALED_ROLES, Adapter, BadTensors
+from ..adapters import (
+    COUNTS,
+    LEAST_AXES,
+    MOST_AXES,
+    RANK_ROLES,
+    SCALED_ROLES,
+    Adapter,
+    BadTensors,
+    SetWeight,
+)
 from ..errors import BrokenFile, NotALora
 from .contents import IS_EMBEDDING, MOVE_EMBEDDING, TensorFile
 from .files import Stamp
@@ -20,7 +29,7 @@ from .finite import all_finite, is_finite
 from .key_names import group_keys
 from .outline import Outline
 from .peft_config import PeftConfig, config_for, read_configs
-from .whole_file_names import convert, original_key
+from .whole_file_names import conversion_notes, convert, original_key
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,6 +78,16 @@ class Lora:
     size: int  # bytes held in memory
     embeddings: tuple[str, ...] = ()  # textual inversions packed in with the LoRA
     notes: tuple[str, ...] = ()  # for the report
+    said_as: Mapping[str, str] = field(
+        default_factory=dict
+    )  # layers that the file has no key of that name for
+
+    @cached_property
+    def set_whole(self) -> frozenset[str]:
+        """The layers that are a stored value and no change: a control LoRA's norms."""
+        return frozenset(
+            n for n, found in self.layers.items() if all(isinstance(a, SetWeight) for a in found)
+        )
 
     @property
     def unknown_keys(self) -> tuple[str, ...]:
@@ -108,6 +127,7 @@ class _Reading:
     zero_alphas: int = 0
     empty: list[str] = field(default_factory=list)  # layers of rank 0
     repeated: list[str] = field(default_factory=list)  # layers said in a second spelling of their keys
+    said_as: dict[str, str] = field(default_factory=dict)
     is_finite: bool = False  # already known of all tensors
 
     def add(self, name: str, keys: Mapping[str, str], scale: float | None) -> None:
@@ -136,6 +156,8 @@ class _Reading:
         if found is None:
             return
         beside = {f"{name}.{parameter}": made for parameter, made in found.beside.items()}
+        if "modulation" in found.beside:
+            self.said_as[f"{name}.modulation"] = f"{name} (diff_m)"
         for layer, adapters in {name: found.weight, **beside}.items():
             before = self.layers.get(layer, ())
             known = {adapter.kind for adapter in before}
@@ -175,9 +197,10 @@ def read_lora(
     reading.leftovers.update({key: reading.tensors[key] for key in unknown})
     if not reading.layers:
         _refuse(file, embeddings, keep_foreign)
-    notes += [*_notes(scales, reading.zero_alphas), *_layer_notes(reading)]
+    notes += [*conversion_notes(file.tensors), *_notes(scales, reading.zero_alphas), *_layer_notes(reading)]
     size = 0 if file.is_outline else file.size + _bytes_beside(file, reading.layers)
-    return Lora(file.stamp, file.metadata, reading.layers, reading.leftovers, size, embeddings, tuple(notes))
+    told = (embeddings, tuple(notes), reading.said_as)
+    return Lora(file.stamp, file.metadata, reading.layers, reading.leftovers, size, *told)
 
 
 def _bytes_beside(file: TensorFile, layers: Mapping[str, Sequence[Adapter]]) -> int:

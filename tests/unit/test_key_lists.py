@@ -46,16 +46,13 @@ def _saved(case: Mapping[str, Any], folder: Path) -> Path:
 def _model(case: Mapping[str, Any], entry: str) -> dict[str, tuple[int, ...]]:
     """The recorded shapes, at the widths and with the blocks a list is for."""
     widths = {int(old): new for old, new in case.get("widths", {}).items()}
-    found = {key: tuple(widths.get(size, size) for size in shape) for key, shape in _recorded(entry).items()}
+    whole = shapes(recorded(case.get("host", "0.28.0"))[entry])
+    found = {key: tuple(widths.get(size, size) for size in shape) for key, shape in whole.items()}
     wanted = {n for key, _ in (case["targets"] or {}).values() for n in re.findall(r"\.(\d+)\.", key)}
     for key, shape in list(found.items()):
         if block := _FIRST_BLOCK.fullmatch(key):
             found |= {f"{block[1]}{number}{block[2]}": shape for number in wanted}
     return found
-
-
-def _recorded(entry: str) -> dict[str, tuple[int, ...]]:
-    return shapes(recorded("0.28.0")[entry])
 
 
 def _matches(case: Mapping[str, Any], path: Path) -> list[Match]:

@@ -15,6 +15,7 @@ from lora_core.errors import BrokenFile, NotALora
 from lora_core.key_maps.key_map import Target
 from lora_core.reading.contents import read_file
 from lora_core.reading.lora import Lora, read_lora
+from lora_core.reading.partial import PartialLora
 
 ONES = torch.ones
 
@@ -127,3 +128,23 @@ def test_a_renamed_key_is_named_as_it_stands_in_the_file(tmp_path: Path) -> None
 def test_ranks_and_kinds_are_counted(tmp_path: Path) -> None:
     lora = _read(tmp_path, {**_pair("a"), **_pair("b"), "c.oft_blocks": torch.zeros(2, 2, 2)})
     assert {kind: dict(ranks) for kind, ranks in lora.kinds.items()} == {"LoRA": {1: 2}, "OFT": {None: 1}}
+
+
+def test_heads_side_by_side_are_put_part_by_part(tmp_path: Path) -> None:
+    """DiffSynth-Studio's MiniMax-H3: row i of part p of head h is at 384 h + 128 p + i."""
+    heads, rank = 3, 2
+    up = torch.rand(heads * 3 * 128, rank)
+    layer, suffix = "blocks.0.attn.qkv_proj", "default.weight"
+    tensors = {f"{layer}.lora_A.{suffix}": torch.rand(rank, 5), f"{layer}.lora_B.{suffix}": up}
+    lora = _read(tmp_path, tensors)
+    order = [
+        384 * head + 128 * part + row for part in range(3) for head in range(heads) for row in range(128)
+    ]
+    expected = up[order] @ tensors[f"{layer}.lora_A.{suffix}"]
+    partial = PartialLora(tmp_path / "style.safetensors")
+    for one in (lora, partial.layers([layer])):
+        (adapter,) = one.layers[layer]
+        assert torch.equal(adapter.factors().up @ adapter.factors().down, expected)
+    assert any("head by head" in note for note in partial.outline.notes)
+    plain = _read(tmp_path, {key.replace(".default", ""): tensor for key, tensor in tensors.items()})
+    assert torch.equal(plain.layers[layer][0].factors().up, up)

@@ -24,6 +24,7 @@ from lora_core.reading import Lora, PartialLora, read_file, read_lora
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL_Q = f"diffusion_model.{Q}.weight"
+OUT = f"diffusion_model.{Q.replace('to_q', 'to_out.0')}"
 
 
 @pytest.fixture
@@ -105,6 +106,53 @@ def test_what_is_no_lora_has_every_field_too(
     assert (whole["kind"], other["kind"], plain["kind"]) == ("checkpoint", "unknown", "lora")
     assert whole.keys() == other.keys() == plain.keys()
     assert "whole checkpoint" in whole["error"]
+
+
+def test_weights_that_are_set_are_no_layers(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    value = {f"{UNET_LAYER}.set_weight": torch.ones(8, 8)}
+    lora = save_lora(tmp_path / "a.safetensors", pair(OUT, 8, 8), value)
+    (found,) = json_of(capsys, "verdict", lora, "--model", checkpoint)
+    assert (found["layers"], found["matched"]) == (1, 1)
+    assert list(found["targets"]) == [OUT]
+    assert found["set"] == {UNET_LAYER: {"key": MODEL_Q, "rows": None, "columns": None}}
+    main(["verdict", str(lora), "--model", str(checkpoint)])
+    assert "1 of 1 layers match (1 in the model), 1 of 1 weight set" in capsys.readouterr().out
+
+
+def test_a_modulation_is_named_as_the_file_has_it(
+    tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = {"diffusion_model.blocks.0.diff_m": torch.ones(1, 6, 8)}
+    lora = save_lora(tmp_path / "a.safetensors", pair(UNET_LAYER, 8, 8), change)
+    model = hollow(
+        tmp_path / "wan.safetensors",
+        {
+            "head.modulation": (1, 2, 8),
+            "head.head.weight": (4, 8),
+            "blocks.0.cross_attn.q.weight": (8, 8),
+            "blocks.0.modulation": (1, 6, 8),
+        },
+    )
+    (found,) = json_of(capsys, "verdict", lora, "--model", model)
+    place = {"key": "diffusion_model.blocks.0.modulation", "rows": None, "columns": None}
+    assert found["targets"] == {"diffusion_model.blocks.0 (diff_m)": place}
+    (found,) = json_of(capsys, "verdict", lora, "--model", checkpoint)
+    assert found["unmatched"] == ["diffusion_model.blocks.0 (diff_m)"]
+
+
+@pytest.mark.parametrize("length", [8, 32])
+def test_an_ia3_whose_flag_is_lost_goes_to_the_side_that_is_as_long(
+    length: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vector = {
+        f"{TEXT_LAYER}.weight": torch.ones(length),
+        f"{TEXT_LAYER}.on_input": torch.tensor(length == 32),
+    }
+    lora = save_lora(tmp_path / "a.safetensors", vector)
+    (found,) = json_of(capsys, "verdict", lora, "--model", write_checkpoint(tmp_path))
+    assert (found["matched"], found["misfits"]) == (1, [])
 
 
 def test_exit_codes(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
