@@ -6,7 +6,7 @@ what fitted and what did not.
 """
 
 from .from_headers import FileVerdict, ModelNames, judge_file
-from .matching import Foreign, Match, match
+from .matching import Foreign, Match, match, settle
 from .model_blocks import blocks_in, require_blocks, weights_in
 from .modes import MODES, Way, choose_ways
 from .overflow import holds, is_safe, require_numbers, too_large
@@ -34,6 +34,7 @@ __all__ = [
     "report",
     "require_blocks",
     "require_numbers",
+    "settle",
     "take_steps",
     "too_large",
     "weights_in",

@@ -16,7 +16,7 @@ from ..families import Family, as_usual, families, usual_encoders
 from ..key_maps import KeyMap, family_of_file, read_layout, text_encoder_names
 from ..reading import Lora, PartialLora, group_keys, is_pickle, read_header, shards
 from ..stack import Entry
-from .matching import Match, match
+from .matching import Match, match, settle
 from .model_blocks import blocks_in
 from .verdict import Verdict
 
@@ -70,11 +70,12 @@ class ModelNames:
         """The verdict on one entry."""
         outline = lora.outline
         clip = self.clip_for(outline)
+        of_model, of_clip = settle(_match(outline, self.model), _match(outline, clip))
         return Verdict(
             entry,
             outline,
-            _match(outline, self.model),
-            _match(outline, clip),
+            of_model,
+            of_clip,
             family_of_file(lora.metadata, outline.widths),
             self.family,
             None if clip is None else blocks_in(clip),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..adapters import Adapter
 from ..blocks import ModelBlocks
 from ..errors import ShapeMismatch
-from ..key_maps import KeyMap, Target
+from ..key_maps import KeyMap, Target, is_text_encoder
 from ..reading import Lora, rows_name, whole_name
 from .said_twice import Repeat, of_another_encoder, repeats
 
@@ -59,6 +59,7 @@ class Match:
     misfits: tuple[Misfit, ...]
     foreign: Mapping[Target, Foreign] = field(default_factory=dict)
     repeats: tuple[Repeat, ...] = ()  # layers left out because another says the same of their weight
+    left: frozenset[str] = frozenset()  # layers that another model has of the same LoRA
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -90,6 +91,21 @@ class Match:
             key
             for key, found in slices.items()
             if any(one.overlaps(other) for one, other in combinations(found, 2))
+        )
+
+    @property
+    def misfitting(self) -> frozenset[str]:
+        """The layers of the file that are there with another shape."""
+        return frozenset(whole_name(misfit.layer) for misfit in self.misfits)
+
+    def leaving(self, names: frozenset[str]) -> Match:
+        """The match without some layers of the file, which are another model's."""
+        return replace(
+            self,
+            layers={name: target for name, target in self.layers.items() if whole_name(name) not in names},
+            misfits=tuple(misfit for misfit in self.misfits if whole_name(misfit.layer) not in names),
+            repeats=tuple(repeat for repeat in self.repeats if whole_name(repeat.layer) not in names),
+            left=names,
         )
 
     def require_fit(self) -> None:
@@ -125,6 +141,22 @@ def match(lora: Lora, key_map: KeyMap, adopt: Adopt | None = None) -> Match:
         adopt(lora.leftovers, key_map) if adopt is not None and lora.leftovers else {},
         tuple(twice.values()),
     )
+
+
+def settle(model: Match | None, clip: Match | None) -> tuple[Match | None, Match | None]:
+    """The matches of one LoRA with a model and with its text encoder, without what is not theirs.
+
+    ACE-Step 1.5 and its text encoder have layers of the same names. Such a layer is the text encoder's where
+    its name says so or where it fits there alone, else the model's.
+    """
+    if model is None or clip is None:
+        return model, clip
+    shared = (model.names | model.misfitting) & (clip.names | clip.misfitting)
+    shared = frozenset(name for name in shared if not is_text_encoder(name))
+    if not shared:
+        return model, clip
+    of_clip = shared & model.misfitting - clip.misfitting
+    return model.leaving(of_clip), clip.leaving(shared - of_clip)
 
 
 def _found(lora: Lora, key_map: KeyMap) -> Iterator[tuple[str, Target]]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..adapters import Adapter, Difference, LowRank
-from ..applying import ForeignStep, Match, Step, blocks_in, match, require_blocks
+from ..applying import ForeignStep, Match, Step, blocks_in, match, require_blocks, settle
 from ..blocks import ModelBlocks, Place, blocks_of_model, blocks_without_model, whole_family
 from ..errors import CannotCombine
 from ..families import Family, families
@@ -108,8 +108,9 @@ def changed_weights(rows: Sequence[StackRow], sides: Sequence[StackSide] = ()) -
     """
     found: list[ChangedWeight] = []
     matched: set[tuple[int, str]] = set()
+    by_row = [_matches(row, sides) for row in rows]
     for side in sides:
-        matches = [match(row.lora.outline, side.key_map) for row in rows]
+        matches = [of_side[side.is_text_encoder] for of_side in by_row]
         matched |= {(index, layer) for index, one in enumerate(matches) for layer in one.layers}
         found += _on(rows, side, matches)
     absent = [is_text for is_text in (False, True) if is_text not in {side.is_text_encoder for side in sides}]
@@ -119,6 +120,13 @@ def changed_weights(rows: Sequence[StackRow], sides: Sequence[StackSide] = ()) -
         if mine:
             found += _alone(rows, mine, is_text)
     return found
+
+
+def _matches(row: StackRow, sides: Sequence[StackSide]) -> dict[bool, Match]:
+    """What one LoRA has of each side, by whether that is the text encoder."""
+    found = {side.is_text_encoder: match(row.lora.outline, side.key_map) for side in sides}
+    settled = zip((False, True), settle(found.get(False), found.get(True)), strict=True)
+    return {is_text: one for is_text, one in settled if one is not None}
 
 
 def read_in_turn(weights: Sequence[ChangedWeight]) -> Iterator[tuple[ChangedWeight, Mapping[int, Lora]]]:

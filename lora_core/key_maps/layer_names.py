@@ -18,8 +18,8 @@ from .unet import compvis_modules
 
 _UNCLEAR = re.compile(r"lora_transformer_(?=blocks_)")  # OneTrainer's `lora_transformer_`, or a folder's name
 _ENCODER = re.compile(
-    r"(?:base_model\.model\.)?(?:(?:lora|oft)_(?:prior_)?te\d?_|text_encoders?(?:_\d)?[._]|"
-    r"(?:clip_[lgh]|t5|t5xxl|umt5xxl|llama)\.|(?=text_embedding_projection\.))"
+    r"(?:base_model\.model\.)?(?:(?:lora|oft)_(?:prior_)?te\d?_|text_encoders?(?:_\d)?[._](?:base_model\.model\.)?|"
+    r"lora_llama_|(?:clip_[lgh]|t5|t5xxl|umt5xxl|llama)\.|(?=text_embedding_projection\.))"
 )
 # The number of a block is the first in a name; Stable Cascade has two, Cosmos numbers the name of a module.
 _NUMBERS = re.compile(r"(?<=blocks_block)\d+(?=_)|(?<=_)\d+(?:_\d+)*(?=_|$)")

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 
 # What trainers put before a path, in any order and number.
-_DOTTED = re.compile(r"(?:base_model|model|diffusion_model|transformer|unet|net)\.")
+_DOTTED = re.compile(r"(?:base_model|model|diffusion_model|transformer|unet|net|pipe|dit)\.")
 _JOINED = re.compile(
     r"(?:lora_unet|lora_transformer|lora|lycoris|oft_unet|oft|prior_unet|unet|net|base_model_model|base_model|diffusion_model|"
     r"model|transformer(?!_(?:1d_)?blocks_))_"
 )
 _ENCODER = re.compile(
-    r"(?:(?:prior_)?te(?P<te>\d?)|text_encoder(?:_(?P<number>\d))?)_(?P<path>.+)",
+    r"(?:(?:prior_)?te(?P<te>\d?)|text_encoder(?:_(?P<number>\d))?)_(?:base_model_model_)*(?P<path>.+)",
 )
 _PARTS = re.compile(r"[._]+")
 _JOINED_IN_MAPS = ("lora_unet_", "lora_transformer_", "lycoris_", "lora_prior_unet_")

@@ -62,8 +62,10 @@ def _of_one_trainer(encoder: str, module: str) -> Iterator[str]:
     """OneTrainer's OMI names: the encoder, and the path in it."""
     for name in (encoder, "t5") if encoder == "t5xxl" else (encoder,):
         if name:
+            short = module.removeprefix("model.")
             yield f"{name}.{module}"
-            yield f"{name}.{module.removeprefix('model.')}"
+            yield f"{name}.{short}"
+            yield Style(f"lora_{name}_", joined=True).write(short)  # of its converter for ComfyUI
 
 
 def _general_names(shapes: Shapes) -> Iterator[tuple[str, Target]]:

@@ -1,8 +1,8 @@
 """What a format beyond the names of single layers means, put into the spellings of key_names.py.
 
-Flux's control LoRAs make the model's input wider and set the norms of its queries and keys. The files of Black
-Forest Labs and of diffusers (examples/flux-control) say so in different names. The first is renamed as in the
-host's comfy/lora_convert.py `convert_lora`; the host does not know the second.
+Flux's control LoRAs make the model's input wider and set the norms of its queries and keys. The files of BFL
+and of diffusers (examples/flux-control) say so in different names. The first is renamed as in the host's
+comfy/lora_convert.py `convert_lora`; the host does not know the second.
 
 MiniMax-H3 was released with q, k and v of each head side by side, (heads, 3, head). DiffSynth-Studio trains
 these rows; ComfyUI and all other trainers put q of all heads first (diffusers lora_conversion_utils.py

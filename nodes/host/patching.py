@@ -33,6 +33,7 @@ from ...lora_core.applying import (
     report,
     require_blocks,
     require_numbers,
+    settle,
     weights_in,
 )
 from ...lora_core.blocks import BlockWeights, Weight
@@ -210,13 +211,14 @@ def _judge(entries: Sequence[Entry], model_names: KeyMap | None, clip_names: Key
 def judge(entry: Entry, model_names: KeyMap | None, clip_names: KeyMap | None) -> Verdict:
     """The verdict on one entry. Raises UnresolvedLora or FileError."""
     loaded = load(entry)
-    met = [(_match(loaded, names), names) for names in (model_names, clip_names)]
+    of_model, of_clip = settle(_match(loaded, model_names), _match(loaded, clip_names))
+    met = ((of_model, model_names), (of_clip, clip_names))
     unlisted = (found.keys & names.unlisted for found, names in met if found and names)
     return Verdict(
         entry,
         loaded.lora,
-        met[0][0],
-        met[1][0],
+        of_model,
+        of_clip,
         loaded.made_for,
         blocks_in(model_names) if model_names is not None else None,
         blocks_in(clip_names) if clip_names is not None else None,
@@ -238,7 +240,8 @@ def _patches(key_map: KeyMap, found: Sequence[_Use]) -> dict[str, list[Step | Fo
     weights = [use.weights(key_map) for use in used]
     # Factors that no other LoRA is joined with lie in their file's memory and keep all of it.
     stamps = tuple(matched.lora.stamp for matched in matches)
-    key = (weakref.ref(key_map), stamps)  # a key map lives as long as its model
+    left = tuple(matched.left for matched in matches)
+    key = (weakref.ref(key_map), stamps, left)  # a key map lives as long as its model
     return CACHE.get(key, lambda: fuse(matches), needs=stamps).at([use.strength for use in used], weights)
 
 

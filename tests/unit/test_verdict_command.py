@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from recorded_hosts import recorded, shapes
 from safetensors.torch import load_file
 from small_files import FC1, TEXT_LAYER, UNET_LAYER, Q, json_of, pair, save_lora, write_checkpoint, write_ink
 from stored_kinds import KINDS, OF_CONVOLUTIONS, RARE, save_kind
@@ -153,6 +154,27 @@ def test_an_ia3_whose_flag_is_lost_goes_to_the_side_that_is_as_long(
     lora = save_lora(tmp_path / "a.safetensors", vector)
     (found,) = json_of(capsys, "verdict", lora, "--model", write_checkpoint(tmp_path))
     assert (found["matched"], found["misfits"]) == (1, [])
+
+
+def test_a_name_of_model_and_text_encoder_is_the_models(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ACE-Step 1.5 and its text encoder have layers of the same names, at times of one width."""
+    layer = "layers.1.self_attn.v_proj"
+    weights = shapes(recorded("0.28.0")["ACEStep15"])
+    wide = weights[f"diffusion_model.decoder.{layer}.weight"]
+    model = hollow(tmp_path / "ace.safetensors", weights)
+    encoder = hollow(
+        tmp_path / "qwen.safetensors",
+        {f"model.{layer.replace('.1.', f'.{n}.')}.weight": wide for n in (0, 1)}
+        | {"model.layers.0.self_attn.k_proj.weight": wide},
+    )
+    lora = save_lora(tmp_path / "a.safetensors", pair(f"base_model.model.{layer}", *wide))
+    (found,) = json_of(capsys, "verdict", lora, "--model", model, "--clip", encoder)
+    assert [target["key"] for target in found["targets"].values()] == [
+        f"diffusion_model.decoder.{layer}.weight"
+    ]
+    assert found["error"] is None
 
 
 def test_exit_codes(tmp_path: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
