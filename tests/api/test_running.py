@@ -30,7 +30,9 @@ def test_progress_history_and_outputs(client: HostClient) -> None:
     (apply,) = [node for node, content in graph.nodes.items() if content["class_type"] == "LoraRackApply"]
     seen: list[Progress] = []
     entry = client.run(graph.nodes, seen.append)
-    assert [(step.value, step.maximum) for step in seen if step.node == apply] == [(1, 3), (2, 3), (3, 3)]
+    # Newer hosts pass on one step in 100 ms at most, and always the first and the last.
+    told = [(step.value, step.maximum) for step in seen if step.node == apply]
+    assert told in ([(1, 3), (2, 3), (3, 3)], [(1, 3), (3, 3)])
     assert entry["status"]["status_str"] == "success"
     (file,) = saved_files(entry)
     assert client.view(file.filename, file.subfolder, file.type).startswith(b"\x89PNG")

@@ -19,6 +19,7 @@ from lora_rack.lora_core.blocks.block_weights import compressed  # noqa: E402
 from lora_rack.lora_core.blocks.vectors import Preset, presets  # noqa: E402
 
 DOCUMENT = in_host.ROOT / "docs" / "blocks.md"
+HOST = "0.3.75"  # whose networks the tables count
 
 
 def family_table() -> str:
