@@ -89,8 +89,9 @@ def _warn_of_saving(
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """The layers a patcher has put onto a model."""
+    """The layers a patcher has put onto a model, which is held, so that they can be taken off again."""
 
+    model: nn.Module
     layers: tuple[LiveLayer, ...]
     owner: weakref.ref[Any]
 
@@ -105,9 +106,9 @@ class _LiveStack:
     plan: Plan
     strengths_at: Tensor | StrengthsAt
     name: str = field(default_factory=lambda: f"lora_rack_live_{uuid.uuid4()}", init=False)
-    _placed: weakref.WeakKeyDictionary[nn.Module, _Placed] = field(
-        default_factory=weakref.WeakKeyDictionary, init=False
-    )
+    # By the id of the model. No weak reference to it: the collector ends those of what it throws away, as
+    # a stack held by an exception's traceback, before its patcher can eject.
+    _placed: dict[int, _Placed] = field(default_factory=dict, init=False)
     _last: Strengths | None = field(default=None, init=False)
 
     def inject(self, patcher: Patcher) -> None:
@@ -116,7 +117,7 @@ class _LiveStack:
         self._take_off(model)
         # All of them are ready before the first is put on: the host does not eject what failed half way.
         layers = tuple(self._ready(patcher))
-        self._placed[model] = _Placed(layers, weakref.ref(patcher))
+        self._placed[id(model)] = _Placed(model, layers, weakref.ref(patcher))
         for layer in layers:
             Dispatcher.install(self.name, layer)
 
@@ -126,7 +127,7 @@ class _LiveStack:
         A clone of an injected patcher believes it is injected too, and ejects when it is thrown away, whoever
         is sampling then.
         """
-        placed = self._placed.get(patcher.model)
+        placed = self._placed.get(id(patcher.model))
         owner = None if placed is None else placed.owner()
         if owner is None or owner is patcher:
             self._take_off(patcher.model)
@@ -140,7 +141,7 @@ class _LiveStack:
             yield layer
 
     def _take_off(self, model: nn.Module) -> None:
-        placed = self._placed.pop(model, None)
+        placed = self._placed.pop(id(model), None)
         for layer in reversed(placed.layers if placed is not None else ()):
             Dispatcher.remove(self.name, layer)
 
@@ -158,7 +159,7 @@ class _LiveStack:
     ) -> Any:
         """Publish the strengths for one call of the model."""
         model = executor.class_obj
-        if self.plan.modules and model not in self._placed:
+        if self.plan.modules and id(model) not in self._placed:
             raise NotLive(sorted(self.plan.keys), "live LoRAs are not on the model that is sampled")
         with publish(self.name, self._strengths(model, x, t, options)):
             return executor(x, t, concat, context, control, options, *args, **kwargs)

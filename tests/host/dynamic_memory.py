@@ -140,6 +140,9 @@ def dynamic(model: Any) -> Iterator[Any]:
         yield patcher
     finally:
         comfy.model_management.unload_all_models()
+        # The host unloads by device, and does not know the one that stands in.
+        loaded = comfy.model_management.current_loaded_models
+        loaded[:] = [held for held in loaded if held.device != DEVICE]
         patcher.restore_loaded_backups()
         _forget(model.model)
 

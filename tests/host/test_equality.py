@@ -58,10 +58,14 @@ def _peft_tensors(name: str, model: Any, seed: int) -> dict[str, Tensor]:
     prefix = {"sd15": "unet.", "sdxl": "unet."}.get(name, "transformer.")
     state = model.model.state_dict()
     layers: dict[str, tuple[int, ...]] = {}
-    # Each weight under one of its names: under two the host keeps the last, and ours add up.
+    # Each weight under one of its names, the whole or its slices: said twice the host adds both or
+    # keeps the last, and ours apply one. Newer hosts name all of a single block's linear1 as well (Flux.2).
     key_map = comfy.lora.model_lora_keys_unet(model.model, {})
     names = {target: layer for layer, target in key_map.items() if layer.startswith(prefix)}
+    sliced = {target[0] for target in names if not isinstance(target, str)}
     for target, layer in names.items():
+        if target in sliced:
+            continue
         key, offset = (target, None) if isinstance(target, str) else (target[0], target[1])
         shape = tuple(state[key].shape) if key in state else ()
         if len(shape) == 2:

@@ -195,6 +195,18 @@ def test_batches_of_another_size_are_refused(pack: Any, model: Any) -> None:
     assert apart(parts, whole[[2, 0]]) <= TOLERANCE
 
 
+def test_a_live_model_that_the_garbage_collector_finds_takes_its_layers_off(pack: Any, model: Any) -> None:
+    """As after an error in a prompt: its traceback holds the patcher, and stands in a circle itself."""
+    patched = live(pack, model, FIRST)
+    comfy.model_management.load_models_gpu([patched])
+    assert any("forward" in module.__dict__ for module in model.model.modules())
+    circle: list[Any] = [patched]
+    circle.append(circle)
+    del patched, circle
+    gc.collect()
+    assert not any("forward" in module.__dict__ for module in model.model.modules())
+
+
 def _hooked(layout_seed: int, file: Path, strength: float) -> list[Any]:
     """A conditioning with a LoRA of the host's hooks on it."""
     hooks = comfy.hooks.create_hook_lora(comfy.utils.load_torch_file(str(file)), strength, 0.0)

@@ -8,7 +8,6 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import comfy.model_management
 import comfy.model_patcher
 import dynamic_memory
 import pytest
@@ -30,13 +29,9 @@ def _static(model: Any) -> Iterator[Any]:
 
 @contextmanager
 def _dynamic(model: Any) -> Iterator[Any]:
-    loaded = comfy.model_management.current_loaded_models
-    with dynamic_memory.stand_in() as memory, dynamic_memory.dynamic(model) as patcher:
-        try:
+    with dynamic_memory.stand_in() as memory:
+        with dynamic_memory.dynamic(model) as patcher:
             yield patcher
-        finally:
-            # The host unloads by device, and does not know the one that stands in.
-            loaded[:] = [held for held in loaded if held.model and held.model.model is not model.model]
         assert memory.still_borrowed == 0
 
 
