@@ -9,6 +9,7 @@ from typing import Any
 from .base import RackError
 
 _MOST_NAMES = 20  # of a chain that an error shows
+_LONGEST = 100  # letters of a name
 
 
 class NamedRackError(RackError):
@@ -47,8 +48,8 @@ class BadRackChain(NamedRackError):
     """Racks that hold one another in a circle, too deep, or too many rows. `chain` are their names."""
 
     def __init__(self, chain: Sequence[str], problem: str) -> None:
-        self.chain = tuple(chain)
-        names = [*chain[:_MOST_NAMES], *(["…"] if len(chain) > _MOST_NAMES else [])]
+        self.chain = tuple(name[:_LONGEST] for name in chain[: _MOST_NAMES + 1])
+        names = [*self.chain[:_MOST_NAMES], *(["…"] if len(chain) > _MOST_NAMES else [])]
         super().__init__(f"the rack {' > '.join(names)} {problem}")
 
     @property

@@ -68,6 +68,8 @@ class Store:
                     return self._attempt(work)
                 except sqlite3.DatabaseError as error:
                     self._recover(error)
+                except UnicodeDecodeError as error:  # in SQLite's own message, which names what is damaged
+                    self._recover(sqlite3.DatabaseError(f"a name in it is no text ({error.reason})"))
             return self._attempt(work)
 
     def close(self) -> None:
@@ -108,7 +110,7 @@ class Store:
         try:
             # A loss of power may cost the last rows, which are read again; it never damages the file.
             connection.execute("pragma synchronous = normal")
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             connection.close()
             raise
         return connection

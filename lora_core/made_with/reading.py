@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..errors import BadJson, BadPicture, RackError
-from ..grammar import scan
+from ..grammar import MOST_ROWS, scan
 from ..pictures import RECORD, fields_in
-from ..stack import Entry, Stack
+from ..stack import Entry
 from ..workflows import Named, Rows, rows_in_text
 from .record import Applied, read_applied
 
@@ -31,13 +31,13 @@ def rows_in_file(data: bytes) -> Named:
             problem = problem or error
             continue
         if named.stack.rows:
-            return Named(named.stack, (*remarks, *named.remarks))
+            return Named.of(named.stack.rows, (*remarks, *named.remarks))
         remarks += named.remarks
     if applied:
-        return Named(Stack(tuple(row for rows in applied.values() for row in rows)), tuple(remarks))
+        return Named.of([row for rows in applied.values() for row in rows], remarks)
     if problem is not None and not remarks:
         raise problem
-    return Named(Stack(), tuple(remarks))
+    return Named.of((), remarks)
 
 
 def _fields(data: bytes) -> list[tuple[str, str]]:
@@ -63,12 +63,16 @@ def _applied(text: str) -> tuple[Rows | None, list[str]]:
         return None, []
     rows: dict[str, tuple[Entry, ...]] = {}
     remarks: list[str] = []
+    count = 0
     for node in nodes:
         found = scan(node.stack)
         rows[node.node] = tuple(tag.entry for tag in found.tags)
         remarks += [f"{_title(node)}: {error}" for error in found.errors]
+        count += len(rows[node.node]) + len(found.errors)
+        if count > MOST_ROWS:
+            break  # `Named.of` says so
     return rows, remarks
 
 
 def _title(node: Applied) -> str:
-    return f"the record of node {node.node} ({node.type})"
+    return f"the record of node {node.node[:100]} ({node.type[:100]})"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 _MOST = 2**25  # bytes of EXIF that are read
+_MOST_EXTENTS = 1000  # of all items: they may take no byte each, and name the same bytes again and again
 _BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix")
 
 
@@ -28,11 +30,12 @@ def _exif(data: bytes) -> bytes:
     number = next((item for item, kind in _items(inside.get(b"iinf", b"")) if kind == b"Exif"), None)
     if number is None:
         return b""
-    extents = [place for item, place in _places(inside.get(b"iloc", b"")) if item == number]
-    found = b"".join(
-        (inside.get(b"idat", b"") if method == 1 else data)[start : start + size or None][:_MOST]
-        for method, start, size in extents
-    )
+    every = islice(_places(inside.get(b"iloc", b"")), _MOST_EXTENTS)
+    found = b""
+    for method, start, size in [place for item, place in every if item == number]:
+        source = inside.get(b"idat", b"") if method == 1 else data
+        end = start + size if size else len(source)
+        found += source[start : min(end, start + _MOST - len(found))]
     (skipped,) = struct.unpack_from(">I", found)  # to the TIFF header, over "Exif\0\0" where it is there
     return found[4 + skipped :]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 _BYTE, _ASCII, _LONG, _UNDEFINED = 1, 2, 4, 7
 _EXIF_DIRECTORY, _USER_COMMENT = 0x8769, 0x9286
 _ENTRY = 12  # bytes: tag, type, count, and the value or where it lies
+_MOST_ENTRIES = 1000  # of both directories; cameras write about a hundred
+_MOST_BYTES = 2**25  # of all values: entries may name the same bytes again and again
 _NAMED = ("prompt", "workflow", "lora_rack")
 
 
@@ -22,17 +25,31 @@ def exif_fields(data: bytes) -> list[tuple[str, str]]:
         return []
     fields: list[tuple[str, str]] = []
     (first,) = struct.unpack_from(f"{order}I", data, 4)
-    for tag, kind, value in _entries(data, order, first):
+    directories = [first]
+    for tag, kind, value in _within_bounds(_every_entry(data, order, directories)):
         if kind == _ASCII:
             fields += [_named(value.split(b"\0")[0].decode("utf-8", "replace"))]
-        elif (tag, kind) == (_EXIF_DIRECTORY, _LONG) and len(value) == 4:
-            (inner,) = struct.unpack(f"{order}I", value)
-            fields += [
-                ("parameters", _comment(found, order))
-                for number, code, found in _entries(data, order, inner)
-                if number == _USER_COMMENT and code in (_BYTE, _UNDEFINED)  # the standard says the latter
-            ]
+        elif (tag, kind) == (_EXIF_DIRECTORY, _LONG) and len(value) == 4 and len(directories) == 1:
+            directories += struct.unpack(f"{order}I", value)
+        elif tag == _USER_COMMENT and kind in (_BYTE, _UNDEFINED):  # the standard says the latter
+            fields += [("parameters", _comment(value, order))]
     return [(name, text) for name, text in fields if text]
+
+
+def _within_bounds(entries: Iterator[tuple[int, int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+    """Those that are read before there are too many, or too many bytes in them."""
+    left = _MOST_BYTES
+    for entry in islice(entries, _MOST_ENTRIES):
+        left -= len(entry[2])
+        if left < 0:
+            return
+        yield entry
+
+
+def _every_entry(data: bytes, order: str, directories: list[int]) -> Iterator[tuple[int, int, bytes]]:
+    """The entries of all directories; one that is added meanwhile comes at the end."""
+    for start in directories:
+        yield from _entries(data, order, start)
 
 
 def _entries(data: bytes, order: str, start: int) -> Iterator[tuple[int, int, bytes]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_TEXT = 2**24  # bytes of one text, unpacked
 _MOST_TEXTS = 2**25  # of all
+_LONGEST_NAME = 79  # letters of a keyword
 
 
 def is_png(data: bytes) -> bool:
@@ -25,12 +26,15 @@ def png_fields(data: bytes) -> tuple[dict[str, str], bytes]:
     for kind, body in _chunks(data):
         if kind == b"eXIf":
             exif = bytes(body)
-        text = _text(kind, bytes(body)) if kind in (b"tEXt", b"zTXt", b"iTXt") else None
+        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+            continue
+        text = _text(kind, bytes(body))
+        # What cannot be read may have been unpacked all the same: of a byte come at most 1032.
+        left -= min(_MOST_TEXT, 1032 * len(body)) if text is None else len(text[1])
+        if left < 0:
+            break
         if text is not None:
-            left -= len(text[1])
-            if left < 0:
-                break
-            fields[text[0].lower()] = text[1]
+            fields[text[0].lower()[:_LONGEST_NAME]] = text[1]
     return fields, exif
 
 

@@ -11,12 +11,15 @@ import hashlib
 import re
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import (
     BadJson,
     BadRackName,
+    BadStackText,
     BrokenRack,
     CannotWrite,
     MissingRack,
@@ -27,7 +30,7 @@ from ..errors import (
 from ..grammar import parse, scan
 from ..reading import replacing
 from ..stack import Entry, NamedRack
-from ..untrusted import read_text
+from ..untrusted import read_text, shown
 from .expanding import expand
 
 ENDING = ".txt"
@@ -104,29 +107,38 @@ class RackStore:
         Raises BadStackText for what is no stack, BadRackChain for one that holds itself, RackExists,
         RackChanged, BadRackName, CannotWrite.
         """
-        expand(parse(text), lambda other: text if other == name else self._text_or_nothing(other))
-        if len(text.encode()) > MAX_BYTES:
+        content = _encoded(text)
+        if len(content) > MAX_BYTES:
             raise BadRackName(name, f"it has more than {MAX_BYTES} bytes")
+        expand(parse(text), lambda other: text if other == name else self._text_or_nothing(other))
         with self._writing:
             self._require(name, version)
-            self._write(name, text)
+            self._write(name, content)
         return self.get(name)
 
     def rename(self, name: str, to: str, version: str) -> SavedRack:
         """Keep a rack under another name. Rows that name it stay. Raises what `save` and `get` do."""
         with self._writing:
-            self._require(name, version)
+            self._require_there(name, version)
             if self._path(to) != self._path(name):
                 if to.casefold() != name.casefold():
                     self._require(to, "")
-                self._path(name).rename(self._path(to))
+                with _told(self._path(name), "renamed"):
+                    self._path(name).rename(self._path(to))
         return self.get(to)
 
     def delete(self, name: str, version: str) -> None:
-        """Raises RackChanged, MissingRack."""
+        """Raises RackChanged, MissingRack, CannotWrite."""
         with self._writing:
-            self._require(name, version)
-            self._path(name).unlink()
+            self._require_there(name, version)
+            with _told(self._path(name), "deleted"):
+                self._path(name).unlink()
+
+    def _require_there(self, name: str, version: str) -> None:
+        """Raise where there is no such rack, or where it is not of this version."""
+        if not version:
+            self.get(name)
+        self._require(name, version)
 
     def _require(self, name: str, version: str) -> None:
         """Raise where the rack is not of this version; an empty one is of a rack that is not there."""
@@ -140,12 +152,10 @@ class RackStore:
         if found != version:
             raise RackChanged(name, found)
 
-    def _write(self, name: str, text: str) -> None:
-        path, content = self._path(name), text.encode()
-        try:
+    def _write(self, name: str, content: bytes) -> None:
+        path = self._path(name)
+        with _told(self.folder, "made"):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CannotWrite(self.folder, f"cannot be made ({error.strerror})") from None
         with replacing(path, len(content), force=True) as file:
             file.write(content)
 
@@ -168,6 +178,25 @@ class RackStore:
         if problem := _problem(name):
             raise BadRackName(name, problem)
         return self.folder / f"{name}{ENDING}"
+
+
+@contextmanager
+def _told(path: Path, what: str) -> Iterator[None]:
+    """What the disk refuses, as an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotWrite(path, f"cannot be {what} ({error.strerror})") from None
+
+
+def _encoded(text: str) -> bytes:
+    """The bytes of a text. Raises BadStackText: JSON may hold half a surrogate pair, UTF-8 may not."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        above = text[: error.start].splitlines() or [""]
+        column = len(above[-1]) + 1
+        raise BadStackText(len(above), column, shown(text[error.start]), "text that UTF-8 can hold") from None
 
 
 def _clean(name: str) -> str:

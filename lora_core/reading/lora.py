@@ -148,7 +148,9 @@ class _Reading:
         if found is None:
             self.leftovers.update({key: self.tensors[key] for key in keys.values()})
             return
-        if "alpha" in roles and "oft_blocks" not in roles and float(roles["alpha"]) == 0:
+        alpha = roles.get("alpha") if "oft_blocks" not in roles else None
+        # A formula that has no use for it lets it be of any shape.
+        if alpha is not None and alpha.numel() == 1 and not alpha.is_meta and float(alpha) == 0:
             self.zero_alphas += 1
 
     def _take(self, name: str, found: formulas.Layer | None, role: str) -> None:

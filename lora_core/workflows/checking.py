@@ -6,7 +6,8 @@ place, and what the rewriting reads is known to be there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import BadWorkflow
@@ -14,6 +15,7 @@ from ..errors import BadWorkflow
 Json = dict[str, Any]
 
 _MOST_SLOTS = 1000  # no node has as many
+_NUMBER = re.compile(r"\d{1,15}", re.ASCII)  # a whole number in JavaScript
 
 
 def check_editor(workflow: Json) -> None:
@@ -27,6 +29,12 @@ def check_editor(workflow: Json) -> None:
 def is_slot(value: object, count: int = _MOST_SLOTS) -> bool:
     """Whether a value can be the number of one of `count` inputs or outputs."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count
+
+
+def highest_number(names: Iterable[object]) -> int:
+    """The highest number among names of nodes, 0 where none is one that an editor counts on from."""
+    texts = (str(name) for name in names)
+    return max((int(text) for text in texts if _NUMBER.fullmatch(text)), default=0)
 
 
 def _check_level(level: Json, place: str) -> None:

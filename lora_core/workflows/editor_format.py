@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from .checking import highest_number
 from .graph import Graph, Mode, NewNode, Node, Reader, WireSource
 
 Json = dict[str, Any]
@@ -26,7 +27,7 @@ def levels(workflow: Json) -> Iterator[EditorGraph]:
     subgraphs: list[Json] = (workflow.get("definitions") or {}).get("subgraphs") or []
     every = [workflow, *subgraphs]
     nodes = [node for level in every for node in level.get("nodes", [])]
-    numbers = count(1 + max((int(node["id"]) for node in nodes if str(node["id"]).isdecimal()), default=0))
+    numbers = count(1 + highest_number(node["id"] for node in nodes))
     shown: dict[str, dict[str, set[str]]] = {}
     for node in nodes:
         for inner, name, *_ in (node.get("properties") or {}).get("proxyWidgets") or []:

@@ -29,7 +29,7 @@ def rows_in_text(text: str, applied: Rows | None = None) -> Named:
         if _OBJECT.match(text):
             raise BadWorkflow(f"this workflow {error.problem}. Save it from ComfyUI again") from None
         said = tags_of(_positive(text))
-        return Named(Stack(said.entries), said.problems)
+        return Named.of(said.entries, said.problems)
     return rows_of(content, applied) if isinstance(content, dict) else Named(Stack(), ())
 
 

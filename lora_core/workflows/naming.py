@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import NotConvertible, RackError
-from ..stack import Entry, Stack
+from ..grammar import MOST_ROWS
+from ..stack import Entry, Row, Stack
 from .graph import Graph, Mode, Node, WireSource
 from .hooks import window_of
 from .node_kinds import Kind, is_unknown_lora_node, kinds
@@ -18,6 +19,7 @@ from .values import Said, entry
 
 _CONSTANTS = ("value", "Value", "string", "String", "text", "number", "float", "int")
 _MARK = "<lora:"
+_MOST, _LONGEST = 100, 1000  # remarks, and letters of one
 _STRENGTHS = ("strength_model", "model_strength", "lora_model_strength", "lora_strength", "strength")
 _CLIP_STRENGTHS = ("strength_clip", "clip_strength", "lora_clip_strength")
 
@@ -28,6 +30,16 @@ class Named:
 
     stack: Stack
     remarks: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], remarks: Sequence[str]) -> Named:
+        """As many of both as a page can show; a remark counts the others."""
+        told = [remark if len(remark) <= _LONGEST else f"{remark[:_LONGEST]}…" for remark in remarks[:_MOST]]
+        if len(remarks) > _MOST:
+            told.append(f"and {len(remarks) - _MOST} other remarks")
+        if len(rows) > MOST_ROWS:
+            told.append(f"of the rows only the first {MOST_ROWS} are taken, which is the most of a stack")
+        return cls(Stack(tuple(rows[:MOST_ROWS])), tuple(told))
 
 
 @dataclass
@@ -65,7 +77,7 @@ def rows_of(workflow: Any, applied: Rows | None = None) -> Named:
         rows += _rows_of_level(level)
         remarks += level.remarks
     rows += recorded.rest() if recorded is not None else ()
-    return Named(Stack(tuple(rows)), tuple(remarks))
+    return Named.of(rows, remarks)
 
 
 def _numbered(workflow: Any) -> Any:
@@ -101,6 +113,7 @@ def _rows_of_level(level: _Level) -> list[Entry]:
     known = {node.id: kinds()[node.type] for node in level.nodes.values() if node.type in kinds()}
     ordered = list(_in_order(level))
     found: list[Said] = []
+    count = 0
     waiting: dict[int, Node] = {}  # texts are read last: one that another node takes in is not read twice
     for node in ordered:
         if node.id in known:
@@ -108,6 +121,9 @@ def _rows_of_level(level: _Level) -> list[Entry]:
         else:
             waiting[len(found)] = node
             found.append(Said())
+        count += len(found[-1].entries)
+        if count > MOST_ROWS:  # enough for `Named.of` to say so
+            break
     for place, node in waiting.items():
         if node.id not in level.given:
             found[place] = _of_unknown(level, node)

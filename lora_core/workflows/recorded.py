@@ -16,18 +16,17 @@ class Recorded:
 
     def __init__(self, rows: Rows) -> None:
         self._left = dict(rows)
+        self._by_number: dict[str, list[str]] = {}
+        for name in rows:
+            self._by_number.setdefault(name.rpartition(":")[2], []).append(name)
 
     def take(self, subgraph: str, node: Node) -> tuple[Entry, ...]:
         """The rows of a node. A prompt calls a node of a subgraph by the numbers of all it is inside of."""
-        names = [name for name in self._left if _is_called(name, subgraph, node.id)]
-        return tuple(row for name in names for row in self._left.pop(name))
+        names = self._by_number.get(node.id, []) if subgraph else [node.id]
+        return tuple(row for name in names for row in self._left.pop(name, ()))
 
     def rest(self) -> tuple[Entry, ...]:
         """The rows of nodes that the workflow does not hold."""
         rest = tuple(row for rows in self._left.values() for row in rows)
         self._left.clear()
         return rest
-
-
-def _is_called(name: str, subgraph: str, number: str) -> bool:
-    return name.rpartition(":")[2] == number if subgraph else name == number

@@ -27,7 +27,8 @@ FIXTURE_PACK = "fixture_pack"
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for the host: the demo models, random models of every layout, and the fixture pack."""
     folder = prepare_base(tmp_path_factory.mktemp("base"), this_checkout())
-    shutil.copytree(Path(__file__).parent / FIXTURE_PACK, folder / "custom_nodes" / FIXTURE_PACK)
+    pack = shutil.copytree(Path(__file__).parent / FIXTURE_PACK, folder / "custom_nodes" / FIXTURE_PACK)
+    shutil.copy(ROOT / "tests" / "fuzzing" / "watch.py", pack)
     encoder = Path(os.environ["RACK_BASE_DIR"]) / "models" / "text_encoders" / TEXT_ENCODER
     os.link(encoder, folder / "models" / "text_encoders" / TEXT_ENCODER)
     script = ROOT / "tests" / "host" / "write_models.py"

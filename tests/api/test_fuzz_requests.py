@@ -10,9 +10,11 @@ import json
 import os
 import time
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+import pytest
 from raw_requests import ask
 
 from tests.fuzzing import making
@@ -26,7 +28,8 @@ TIMES = int(os.environ.get("RACK_FUZZ", "1"))
 
 
 ROUTES = ("parse", "files", "write", "blocks", "convert", "stack_in_file")
-GETS = ("loras", "info", "thumbnail", "energy")
+ROUTES += ("rack/save", "rack/rename", "rack/delete")
+GETS = ("loras", "info", "thumbnail", "energy", "racks", "rack")
 NODES = (
     "LoraRackLoad",
     "LoraRackAdd",
@@ -36,6 +39,16 @@ NODES = (
     "LoraRackSliders",
 )
 NODES += ("LoraRackApply", "LoraRackSliderPreview", "LoraRackSweep", "LoraRackSweepSheet", "LoraRackInspect")
+NODES += ("LoraRackEncode", "LoraRackSweepEncode", "LoraRackSave", "LoraRackOverlap")
+
+
+@pytest.fixture(autouse=True)
+def _watched(client: HostClient) -> Iterator[None]:
+    """The server reads and writes its own folders alone, calls no other, and starts no program."""
+    ask(client, "POST", "/fixture/watch")
+    yield
+    _, seen = ask(client, "DELETE", "/fixture/watch")
+    assert json.loads(seen) == []
 
 
 def _request(numbers: Random, client: HostClient) -> tuple[str, str, bytes | None]:
@@ -56,7 +69,7 @@ def _request(numbers: Random, client: HostClient) -> tuple[str, str, bytes | Non
     row = making.swapped(numbers, {"kind": "entry", "name": DEMO, "strength_model": 1, "blocks": "OUTALL"})
     sound = {"text": making.stack_text(numbers), "rows": [row, {"kind": "comment", "comment": "a"}]}
     sound |= {"name": DEMO, "blocks": "", "elements": "", "part": "", "weights": {"IN00": 0.5}, "to": "rack"}
-    sound |= {"workflow": making.workflow(numbers)}
+    sound |= {"workflow": making.workflow(numbers), "version": "", "to": numbers.choice(("rack", "other"))}
     return "POST", f"/lora_rack/{path}", making.odd_json(numbers, making.swapped(numbers, sound))
 
 

@@ -1,4 +1,7 @@
-"""What a fuzzed case may not do: take long, open a socket, start a program, touch what it was not given."""
+"""What a fuzzed case may not do: take long, open a socket, start a program, touch what it was not given.
+
+The api ring copies this module into a pack of the running server, which is watched by `begin` and `end`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(os.environ.get("RACK_ROOT") or Path(__file__).resolve().parents[2])
 MOST_SECONDS = 2.0  # of processor time, so that a busy machine is no failure
 MOST_GROWTH = 200 * 2**20
 
@@ -25,6 +28,8 @@ _WRITES = (
     "os.truncate",
     "os.chmod",
 )
+# What a server does not do when it answers: it accepts, and a socket that is accepted is made.
+_CALLS_OUT = ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname")
 _READS = ("open", "os.listdir", "os.scandir", "glob.glob")
 # Programs and data of Python and of this repository are read when they are first needed.
 _OWN = tuple(
@@ -35,12 +40,15 @@ _watching: list[_Watch] = []
 
 
 class _Watch:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, serves: bool = False) -> None:
         self.folder = os.path.realpath(folder)
+        self.serves = serves
+        self.own = (*_OWN, "/proc", "/sys", "/etc/mime.types") if serves else _OWN
         self.seen: list[str] = []
 
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if event.startswith("socket.") or event in _PROGRAMS:
+        is_call = event in _CALLS_OUT if self.serves else event.startswith("socket.")
+        if is_call or event in _PROGRAMS:
             self.seen.append(f"{event} {arguments!r:.200}")
         elif event in _WRITES or event in _READS:
             path = arguments[0] if arguments else None
@@ -49,7 +57,7 @@ class _Watch:
                 self.seen.append(f"{event} {os.fsdecode(path)!r:.200}")
 
     def _may(self, path: str, writes: bool) -> bool:
-        allowed = (self.folder,) if writes else (self.folder, *_OWN)
+        allowed = (self.folder,) if writes else (self.folder, *self.own)
         real = os.path.realpath(path) if "\0" not in path else path
         return real == os.devnull or any(
             real == place or real.startswith(place + os.sep) for place in allowed
@@ -80,6 +88,18 @@ def watched(folder: Path) -> Iterator[None]:
     finally:
         _watching.remove(watch)
     assert watch.seen == []
+
+
+def begin(folder: Path) -> Callable[[], list[str]]:
+    """Watch a process that serves, until what comes back is called: it gives what was seen."""
+    watch = _Watch(folder, serves=True)
+    _watching.append(watch)
+
+    def end() -> list[str]:
+        _watching.remove(watch)
+        return watch.seen
+
+    return end
 
 
 def quick(case: Callable[[], object]) -> None:

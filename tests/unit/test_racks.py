@@ -226,3 +226,46 @@ def test_files_that_cannot_be_read_or_written_are_typed_errors(store: RackStore)
     assert [rack.name for rack in store.all()] == ["a"]
     with pytest.raises(CannotWrite):
         RackStore(store.folder / "a.txt" / "deeper").save("b", "<lora:a:1>")
+
+
+@pytest.mark.parametrize("name", ["gone", "ink_wash"])
+def test_what_is_not_there_is_neither_deleted_nor_renamed(store: RackStore, name: str) -> None:
+    with pytest.raises(MissingRack):
+        store.delete(name, "")
+    with pytest.raises(MissingRack):
+        store.rename(name, "other", "")
+    with pytest.raises(RackChanged):
+        store.delete(name, "0123456789abcdef")
+    assert store.names() == []
+
+
+@pytest.mark.parametrize("text", ["# \ud800", "<lora:a>\n# a\n# \udfff", "<lora:\ud83d:0.5>"])
+def test_half_a_surrogate_pair_is_refused_at_its_place(store: RackStore, text: str) -> None:
+    place = rf"line {text.count(chr(10)) + 1}, column \d: .*UTF-8"
+    with pytest.raises(BadStackText, match=place):
+        store.save("ink", text)
+    with pytest.raises(NamedRackError):
+        store.save("a\ud800", "# a")
+    assert store.names() == []
+
+
+def test_a_disk_that_refuses_is_an_error_of_ours(store: RackStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = store.save("ink", "<lora:a>").version
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(CannotWrite, match="Permission denied"):
+        store.delete("ink", version)
+    with pytest.raises(CannotWrite, match="Permission denied"):
+        store.rename("ink", "wash", version)
+    assert store.get("ink").text == "<lora:a>"
+
+
+def test_the_strengths_of_racks_are_products(store: RackStore) -> None:
+    store.save("strong", "<lora:a:500>")
+    with pytest.raises(BadRow, match="from -1000 to 1000"):
+        expanded(store, "<rack:strong:3>")
+    assert expanded(store, "<rack:strong:2>") == "<lora:a:1000>"

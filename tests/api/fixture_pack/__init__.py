@@ -5,8 +5,15 @@ strength_clip), applying it with the host's own LoraLoader. The other two stand 
 a VAE would, so that models of every layout can be sampled on two cores.
 """
 
+from pathlib import Path
+
+import folder_paths
 import nodes
 import torch
+from aiohttp import web
+from server import PromptServer
+
+from .watch import begin
 
 
 class FixtureStack:
@@ -95,6 +102,22 @@ class FixtureFloats:
 
     def build(self, values):
         return ([float(value) for value in values.split(",")],)
+
+
+ENDS = []
+
+
+@PromptServer.instance.routes.post("/fixture/watch")
+async def watch_begins(request):
+    """From now on the audit hook notes what this process does outside its folder."""
+    ENDS.append(begin(Path(folder_paths.base_path)))
+    return web.json_response([])
+
+
+@PromptServer.instance.routes.delete("/fixture/watch")
+async def watch_ends(request):
+    """What it has noted."""
+    return web.json_response(ENDS.pop()())
 
 
 NODE_CLASS_MAPPINGS = {
