@@ -21,7 +21,7 @@ import in_host  # noqa: E402
 
 in_host.enter_host()
 
-NAMES = ("patch", "floor", "reweight", "load", "grammar", "blocks", "live", "sweep")
+NAMES = ("patch", "floor", "reweight", "load", "grammar", "blocks", "live", "sweep", "saving")
 ON_DEMAND = ("loop", "soak")  # with a host of their own, for minutes and for hours
 
 

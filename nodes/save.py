@@ -33,6 +33,10 @@ class LoraRackSave:
             "The share of the change to keep, such as 0.99. Each layer gets the least rank for it. 1 is off."
         )
         most = "The largest file in MiB. Ranks go where they lose the least. 0 is off."
+        windows = (
+            "Saves rows with start, stop, steps or a curve as on all the time, at their full strength. "
+            "When off, such a row stops the node."
+        )
         names = "How layers are called: as in the files, or as other programs do, which needs the model."
         return {
             "required": {
@@ -53,6 +57,7 @@ class LoraRackSave:
                     {"default": 1.0, "min": 0.01, "max": 1.0, "step": 0.005, "tooltip": keep},
                 ),
                 "max_mib": ("INT", {"default": 0, "min": 0, "max": 100000, "tooltip": most}),
+                "without_windows": ("BOOLEAN", {"default": False, "tooltip": windows}),
             },
         }
 
@@ -67,10 +72,11 @@ class LoraRackSave:
         clip: host.Clip | None = None,
         keep: float = 1.0,
         max_mib: int = 0,
+        without_windows: bool = False,
     ) -> dict[str, Any]:
         size = Size(rank or None, keep if keep < 1 else None, max_mib * 2**20 or None)
         entries = host.resolve_active(from_wire(stack)) if stack else []
-        plan = host.plan_stack(entries, model, clip, size, DTYPES[dtype], naming)
+        plan = host.plan_stack(entries, model, clip, size, DTYPES[dtype], naming, without_windows)
         path = str(host.write_stack(plan, filename_prefix))
         report = f"{path}\n{plan.describe()}"
         return {"ui": {"text": [report]}, "result": (path, report)}

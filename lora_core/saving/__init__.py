@@ -5,7 +5,7 @@ it, `layers` are its tensors, `facts` what a file says of itself. `planning` put
 `writing` writes it. `extracting` plans a file from two checkpoints, `splitting` two files from one.
 """
 
-from .compress import Spectral, spectral
+from .compress import Spectral, leading, spectral
 from .extracting import plan_extract
 from .layers import DTYPES
 from .naming import NAMINGS
@@ -20,6 +20,7 @@ __all__ = [
     "SavePlan",
     "Size",
     "Spectral",
+    "leading",
     "plan_extract",
     "plan_save",
     "plan_split",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -80,10 +81,11 @@ def _tensors(name: str, change: WeightChange, dtype: torch.dtype) -> dict[str, T
 
 
 def _rounded(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    if not bool(torch.isfinite(tensor).all()):
+    low, high = (float(end) for end in tensor.aminmax()) if tensor.numel() else (0.0, 0.0)
+    if not isfinite(low) or not isfinite(high):
         raise CannotSave("the stack makes numbers that are not finite. One of its LoRAs is broken")
     largest = torch.finfo(dtype).max
-    if float(tensor.abs().max() if tensor.numel() else 0.0) > largest:
+    if max(-low, high) > largest:
         raise CannotSave(
             f"a number of the stack is beyond {largest:g}, the largest of {dtype}. Choose another dtype"
         )

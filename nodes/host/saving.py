@@ -10,6 +10,7 @@ import folder_paths
 import torch
 
 from ...lora_core.changes import StackRow
+from ...lora_core.merging import SUM
 from ...lora_core.reading import PartialLora
 from ...lora_core.saving import SavePlan, Size, plan_save, write_save
 from ...lora_core.stack import Entry
@@ -25,13 +26,15 @@ def plan_stack(
     size: Size,
     dtype: torch.dtype,
     naming: str,
+    without_windows: bool = False,
 ) -> SavePlan:
     """What the file of a stack will be; `model` and `clip` may be None. Raises what `plan_save` does, or
     UnresolvedLora.
     """
     rows = [StackRow(entry, PartialLora(lora_path(entry))) for entry in entries if entry.is_active]
-    bar = comfy.utils.ProgressBar(1)
-    return plan_save(rows, stack_sides(model, clip), size, dtype, naming, progress=bar.update_absolute)
+    sides = stack_sides(model, clip)
+    progress = comfy.utils.ProgressBar(1).update_absolute
+    return plan_save(rows, sides, size, dtype, naming, SUM, without_windows, progress)
 
 
 def write_stack(plan: SavePlan, prefix: str) -> Path:

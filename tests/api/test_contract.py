@@ -93,6 +93,7 @@ CONTRACT = {
             "clip": "CLIP",
             "keep": "FLOAT",
             "max_mib": "INT",
+            "without_windows": "BOOLEAN",
         },
         [("STRING", "path"), ("STRING", "report")],
     ),

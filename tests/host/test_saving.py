@@ -11,6 +11,7 @@ import lora_files
 import pytest
 import torch
 from patching import host_chain, our_stack, patched_weights
+from safetensors.torch import load_file
 from test_equality import kohya_tensors
 
 WITHIN = 1e-6  # of the weight's scale, in float32
@@ -53,3 +54,33 @@ def test_the_hosts_loader_gives_the_weights_of_the_stack(
         assert one.keys() == other.keys()
         for key, tensor in one.items():
             assert float((tensor - other[key]).abs().max()) <= WITHIN * float(tensor.abs().max()), key
+
+
+def test_a_window_stops_it_unless_it_is_to_be_left_out(
+    pack: ModuleType, lora_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path))
+    model, clip = layouts.load("sd15", torch.float32)
+    lora_files.save(lora_folder / "1.safetensors", kohya_tensors("sd15", model, clip, 1))
+    stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build("<lora:1:0.5:stop=0.5>")
+    node = pack.NODE_CLASS_MAPPINGS["LoraRackSave"]()
+    with pytest.raises(Exception, match="one strength"):
+        node.save("rack", 0, "fp32", "as is", stack)
+    path, report = node.save("rack", 0, "fp32", "as is", stack, without_windows=True)["result"]
+    assert Path(path).is_file()
+    assert "on for all of the sampling" in report
+
+
+def test_a_model_alone_leaves_nothing_of_the_text_encoder_out(
+    pack: ModuleType, lora_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_paths, "get_output_directory", lambda: str(tmp_path))
+    model, clip = layouts.load("sd15", torch.float32)
+    tensors = kohya_tensors("sd15", model, clip, 1)
+    assert any(key.startswith("lora_te") for key in tensors)
+    lora_files.save(lora_folder / "1.safetensors", tensors)
+    stack, _ = pack.NODE_CLASS_MAPPINGS["LoraRackStack"]().build("<lora:1:0.5>")
+    path, _ = pack.NODE_CLASS_MAPPINGS["LoraRackSave"]().save("rack", 0, "fp32", "as is", stack, model)[
+        "result"
+    ]
+    assert load_file(path).keys() == tensors.keys()
