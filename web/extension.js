@@ -3,6 +3,8 @@
 import { api } from "../../scripts/api.js";
 import { app } from "../../scripts/app.js";
 import { mountEqualiser } from "./equaliser/mount.js";
+import { fromText } from "./infotext/from_text.js";
+import { TEXTS as INFOTEXT } from "./infotext/texts.js";
 import { speak } from "./language.js";
 import { later, wear } from "./later.js";
 import { TEXTS as MOVING } from "./moving_in/texts.js";
@@ -39,6 +41,8 @@ const server = new Server((path, options) => api.fetchApi(path, options), (path)
 
 const host = { keepTextIn, hide, holders, textChanged, setValue, takePlace, rememberForUndo };
 
+const recipes = fromText(server, { load: loadAsOneStep, say, isEmpty: () => !everyNode().length });
+
 /** @type {import("./moving_in/moving_in.mjs").MovingIn | null} */
 let movingIn = null;
 
@@ -53,8 +57,11 @@ app.registerExtension({
   commands: [
     { id: "LoraRack.TurnIntoRack", label: () => MOVING.toRack, function: () => turnInto("rack") },
     { id: "LoraRack.TurnIntoLoaders", label: () => MOVING.toLoaders, function: () => turnInto("loaders") },
+    { id: "LoraRack.NewFromText", label: () => INFOTEXT.command, function: () => recipes.make() },
   ],
-  menuCommands: [{ path: ["Edit"], commands: ["LoraRack.TurnIntoRack", "LoraRack.TurnIntoLoaders"] }],
+  menuCommands: [
+    { path: ["Edit"], commands: ["LoraRack.TurnIntoRack", "LoraRack.TurnIntoLoaders", "LoraRack.NewFromText"] },
+  ],
   getCanvasMenuItems: () => [
     null,
     { content: MOVING.toRack, callback: () => void turnInto("rack") },
@@ -62,6 +69,7 @@ app.registerExtension({
   ],
   getNodeMenuItems: movingItems,
   async init() {
+    document.addEventListener("paste", recipes.paste, true);
     void wear("./style.css");
     app.canvas.canvas.addEventListener("litegraph:set-graph", () => lookInto(app.canvas.graph?.nodes ?? []));
     const texts = await api.fetchApi("/i18n");

@@ -11,6 +11,7 @@ export const later = {
   curve: () => dressed("./rack/curve.css", import("./rack/curve_view.mjs")),
   scrubber: () => dressed("./scrubber/style.css", import("./scrubber/scrubber_view.mjs")),
   prompts: () => dressed("./prompt/style.css", import("./prompt/desk.mjs")),
+  infotext: () => dressed("./moving_in/style.css", import("./infotext/infotext.mjs")),
   movingIn: () => dressed("./moving_in/style.css", import("./moving_in/moving_in.mjs")),
 };
 

@@ -203,6 +203,11 @@ export class Server {
     return this.#post("convert", { to, workflow, subgraph, nodes: nodes.length ? nodes : null });
   }
 
+  /** @param {string} text what A1111 writes about a picture */
+  infotext(text) {
+    return this.#post("infotext", { text });
+  }
+
   /**
    * @param {string} path
    * @param {object} body

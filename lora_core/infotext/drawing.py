@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
-_COLUMNS = (0, 400, 920, 1320)  # px, the left edges
+_COLUMNS, _TOP = (100, 500, 1020, 1420), 140  # px, clear of what the page shows at its edges
 _GAP = 80  # px between two nodes of a column, the title of the lower one in it
 _MARKED = {"color": "#322", "bgcolor": "#533"}  # the editor's own red
 
@@ -71,7 +71,7 @@ class Drawing:
     def as_workflow(self) -> Json:
         """The editor's format."""
         links = [(part, name, wire) for part in self.parts for name, wire in part.wires.items()]
-        below = dict.fromkeys(range(len(_COLUMNS)), 0)
+        below = dict.fromkeys(range(len(_COLUMNS)), _TOP)
         return {
             "last_node_id": len(self.parts),
             "last_link_id": len(links),
