@@ -4,6 +4,7 @@ import { button, element } from "./parts/dom.js";
 import { TEXTS } from "./texts.js";
 
 export const later = {
+  details: () => import("./rack/details.mjs"),
   picker: () => dressed("./picker/style.css", import("./picker/picker.mjs")),
   inspector: () => dressed("./picker/style.css", import("./picker/inspector.mjs")),
   equaliser: () => dressed("./equaliser/style.css", import("./equaliser/equaliser_view.mjs")),

@@ -1,13 +1,13 @@
 // One row of a rack on the screen.
 
 import { TEXTS as BLOCK_TEXTS } from "../equaliser/texts.js";
+import { later } from "../later.js";
 import { button, element, icon, setAttribute, setText } from "../parts/dom.js";
 import { Fader } from "../parts/fader.js";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
 import {
   numberLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, verdictLabel,
 } from "../texts.js";
-import { RowDetails } from "./details.js";
 import { peakOf, pointsOf, strengthAt, writePoints } from "./points.js";
 import { cleanStrength } from "./rows.js";
 
@@ -67,9 +67,9 @@ export class EntryView {
     this.clipLine = element("div", { class: "lora-rack-strength is-clip" },
       element("span", { class: "lora-rack-faint" }, TEXTS.textEncoder), this.clip.track, this.clip.number);
     this.problem = element("div", { class: "lora-rack-problem" });
-    this.details = new RowDetails(row, stem, editor, {
-      wordCopied: hooks.wordCopied, separateAsked: () => this.#toggleSeparate(),
-    });
+    /** @type {import("./details.mjs").RowDetails | null} made when the row first unfolds */
+    this.details = null;
+    this.unfolded = element("div", { hidden: true });
     this.element = this.#assemble(stem);
   }
 
@@ -174,8 +174,23 @@ export class EntryView {
    */
   #showDetails(row, card, isSeparate) {
     setAttribute(this.open, "aria-expanded", this.isOpen ? "true" : "false");
-    this.details.element.hidden = !this.isOpen;
-    if (this.isOpen) this.details.show(row, card, isSeparate);
+    this.unfolded.hidden = !this.isOpen;
+    if (!this.isOpen) return;
+    if (this.details) this.details.show(row, card, isSeparate);
+    else void this.#makeDetails(row);
+  }
+
+  /** @param {Row} row */
+  async #makeDetails(row) {
+    const module = await later.details().catch(() => null);
+    if (!module) return this.editor.refuse(TEXTS.notLoaded);
+    if (this.details) return undefined;
+    this.details = new module.RowDetails(row, stemOf(row.name), this.editor, {
+      wordCopied: this.hooks.wordCopied, separateAsked: () => this.#toggleSeparate(),
+    });
+    this.unfolded.append(this.details.element);
+    this.shown = ""; // so that it is drawn again, with these
+    return this.editor.draw();
   }
 
   /** @param {string} stem */
@@ -188,7 +203,7 @@ export class EntryView {
     element("div", { class: "lora-rack-body" },
       element("div", { class: "lora-rack-head" }, this.open, this.verdict, this.folder, this.blocks, this.span, this.family),
       element("div", { class: "lora-rack-strength" }, this.model.track, this.model.number),
-      this.clipLine, this.problem, this.details.element),
+      this.clipLine, this.problem, this.unfolded),
     makeMore(stem, this.hooks));
   }
 
