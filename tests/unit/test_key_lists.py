@@ -19,7 +19,7 @@ from small_files import json_of
 from torch import Tensor
 
 from lora_core.applying import Match, match
-from lora_core.key_maps import KeyMap, model_names, text_encoder_names
+from lora_core.key_maps import KeyMap, family_of_file, model_names, text_encoder_names
 from lora_core.reading import PartialLora
 
 CASES: list[dict[str, Any]] = json.loads(
@@ -86,3 +86,18 @@ def test_inspect_says_that_it_is_a_lora(
     (facts,) = json_of(capsys, "inspect", _saved(case, tmp_path))
     assert facts["kind"] == "LoRA"
     assert facts["layers"] > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("OneTrainer's numbered parts, Flux", "flux"),
+        ("HunyuanVideo in OneTrainer's older names", "hunyuan_video"),
+        ("MiniMax-H3 of DiffSynth-Studio", "minimax_h3"),
+        ("Hunyuan-DiT in diffusers' names", "hunyuan_dit"),
+        ("Ideogram 4 in diffusers' names", "ideogram4"),
+    ],
+)
+def test_the_family_is_among_those_a_list_may_be_for(name: str, family: str, tmp_path: Path) -> None:
+    (case,) = (case for case in CASES if case["name"] == name)
+    assert family in family_of_file({}, PartialLora(_saved(case, tmp_path)).outline.widths).ids
