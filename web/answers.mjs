@@ -16,6 +16,7 @@
  * @property {string} type
  * @property {string} message
  * @property {string[]} [candidates]
+ * @property {string} [page] where a missing file comes from
  * @property {number} [line]
  * @property {number} [column]
  *

@@ -48,6 +48,14 @@ let movingIn = null;
 
 const prompts = new Prompts({ server, nodeShown: (id) => app.canvas.graph?.getNodeById(id) ?? null, rememberForUndo });
 
+api.addEventListener("lora_rack_get", ({ detail }) => server.jobs.heard(detail));
+server.jobs.changed = (/** @type {import("./getting/jobs.js").Job} */ job) => {
+  for (const editor of everyNode().flatMap((node) => racks.get(node) ?? [])) {
+    if (job.state === "done") void editor.refresh();
+    else editor.draw();
+  }
+};
+
 api.addEventListener("reconnected", () => {
   for (const keeper of allKeepers()) keeper.retry();
 });

@@ -13,6 +13,11 @@ export const later = {
   scrubber: () => dressed("./scrubber/style.css", import("./scrubber/scrubber_view.mjs")),
   prompts: () => dressed("./prompt/style.css", import("./prompt/desk.mjs")),
   infotext: () => dressed("./moving_in/style.css", import("./infotext/infotext.mjs")),
+  getting: () => dressed("./getting/style.css", import("./getting/offer.mjs")),
+  gettingLine: () => dressed("./getting/style.css", import("./rack/getting_line.mjs")),
+  namedRack: () => import("./rack/named_rack_view.mjs"),
+  rowMenu: () => import("./rack/row_menu.mjs"),
+  shelf: () => dressed("./shelf/style.css", import("./shelf/shelf.mjs")),
   movingIn: () => dressed("./moving_in/style.css", import("./moving_in/moving_in.mjs")),
 };
 

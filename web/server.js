@@ -1,5 +1,6 @@
 // The questions the page asks the server (nodes/page/routes.py). It reads and writes no stack text by itself.
 
+import { Jobs } from "./getting/jobs.js";
 import { TEXTS } from "./texts.js";
 
 /** @typedef {import("./answers.mjs").Card} Card */
@@ -47,6 +48,7 @@ export class Server {
   constructor(fetchApi, apiUrl) {
     this.fetchApi = fetchApi;
     this.apiUrl = apiUrl;
+    this.jobs = new Jobs((path) => this.ask(path)); // the downloads
   }
 
   /**
@@ -56,7 +58,7 @@ export class Server {
    * @returns {Promise<CardPage>}
    */
   loras(query, offset, limit) {
-    return this.#ask(`loras?${new URLSearchParams({ query, offset: `${offset}`, limit: `${limit}` })}`);
+    return this.ask(`loras?${new URLSearchParams({ query, offset: `${offset}`, limit: `${limit}` })}`);
   }
 
   /**
@@ -64,7 +66,7 @@ export class Server {
    * @returns {Promise<Card & {size: number, modified_s: number, metadata: Record<string, string>}>}
    */
   info(name) {
-    return this.#ask(`info?${new URLSearchParams({ name })}`);
+    return this.ask(`info?${new URLSearchParams({ name })}`);
   }
 
   /** @param {Card} card */
@@ -80,7 +82,7 @@ export class Server {
    * @returns {Promise<RowData[]>}
    */
   async parse(text, anywhere = false) {
-    return (await this.#post("parse", { text, anywhere })).rows;
+    return (await this.post("parse", { text, anywhere })).rows;
   }
 
   /**
@@ -90,7 +92,7 @@ export class Server {
    * @returns {Promise<FileOfRow[]>}
    */
   async files(rows) {
-    return (await this.#post("files", { rows })).files;
+    return (await this.post("files", { rows })).files;
   }
 
   /**
@@ -100,7 +102,7 @@ export class Server {
    * @returns {Promise<Written>}
    */
   write(rows) {
-    return this.#post("write", { rows, partial: true });
+    return this.post("write", { rows, partial: true });
   }
 
   /**
@@ -110,7 +112,7 @@ export class Server {
    * @returns {Promise<TagMeaning[]>}
    */
   async tags(tags) {
-    return (await this.#post("tags", { tags })).tags;
+    return (await this.post("tags", { tags })).tags;
   }
 
   /**
@@ -121,7 +123,7 @@ export class Server {
    */
   stackInFile(file) {
     const headers = { "Content-Type": "application/octet-stream" };
-    return this.#ask("stack_in_file", { method: "POST", headers, body: file });
+    return this.ask("stack_in_file", { method: "POST", headers, body: file });
   }
 
   /**
@@ -131,7 +133,7 @@ export class Server {
    * @returns {Promise<Profile>}
    */
   energy(name) {
-    return this.#ask(`energy?${new URLSearchParams({ name })}`);
+    return this.ask(`energy?${new URLSearchParams({ name })}`);
   }
 
   /**
@@ -141,7 +143,7 @@ export class Server {
    * @returns {Promise<Curve>}
    */
   blocks(drawing) {
-    return this.#post("blocks", drawing);
+    return this.post("blocks", drawing);
   }
 
   /**
@@ -152,21 +154,21 @@ export class Server {
    * @returns {Promise<Conversion>}
    */
   convert(to, { workflow, nodes, subgraph }) {
-    return this.#post("convert", { to, workflow, subgraph, nodes: nodes.length ? nodes : null });
+    return this.post("convert", { to, workflow, subgraph, nodes: nodes.length ? nodes : null });
   }
 
   /** @param {string} text what A1111 writes about a picture */
   infotext(text) {
-    return this.#post("infotext", { text });
+    return this.post("infotext", { text });
   }
 
   /**
    * @param {string} path
    * @param {object} body
    */
-  #post(path, body) {
+  post(path, body) {
     const headers = { "Content-Type": "application/json" };
-    return this.#ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+    return this.ask(path, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
   /**
@@ -174,7 +176,7 @@ export class Server {
    * @param {RequestInit} [options]
    * @returns {Promise<any>}
    */
-  async #ask(path, options) {
+  async ask(path, options) {
     const answer = await this.fetchApi(`/lora_rack/${path}`, options);
     if (answer.status === 400) throw new ServerError((await answer.json()).error);
     if (!answer.ok) throw new Error(`/lora_rack/${path}: ${answer.status} ${answer.statusText}`);

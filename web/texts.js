@@ -18,6 +18,9 @@ export const TEXTS = localised("rack", {
   nothingInFile: "This file names no LoRA.",
   allHere: "All LoRAs of this file are in the rack.",
   untaggable: "{name} cannot be part of a tag. Rename the file without < > : and without a space at either end.",
+  racks: "Racks",
+  unpack: "Put its rows here",
+  rackRow: "Rack {name}",
   drop: "Drop to add its LoRAs",
   allOn: "All on",
   allOff: "All off",
@@ -92,6 +95,9 @@ export const countText = (on, all) => (all === 0 ? "" : fill(on === all ? TEXTS.
 
 /** @param {string} name */
 export const rowLabel = (name) => fill(TEXTS.row, { name });
+
+/** @param {string} name */
+export const rackLabel = (name) => fill(TEXTS.rackRow, { name });
 
 /** @param {string} name */
 export const powerLabel = (name) => fill(TEXTS.power, { name });

@@ -3,7 +3,7 @@
 `store` keeps stacks as text files, `expanding` puts rows in the place of a name.
 """
 
-from .expanding import expand
+from .expanding import expand, unpack
 from .store import RackStore, SavedRack
 
-__all__ = ["RackStore", "SavedRack", "expand"]
+__all__ = ["RackStore", "SavedRack", "expand", "unpack"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..errors import BadRackChain
 from ..grammar import MOST_ROWS, parse
-from ..stack import Entry, NamedRack, Row, Stack
+from ..stack import Comment, Entry, NamedRack, Row, Stack
 
 MOST_DEEP = 8  # racks inside one another
 _DIGITS = 10  # behind the point: 0.7 times 0.1 is 0.07 to a person
@@ -27,6 +27,18 @@ def expand(stack: Stack, text_of: Callable[[str], str]) -> Stack:
     rows: list[Row] = []
     for row in stack.rows:
         rows += expansion.entries(row, ()) if isinstance(row, NamedRack) else (row,)
+    return Stack(tuple(rows))
+
+
+def unpack(rack: NamedRack, text: str) -> Stack:
+    """The rows of a rack, racks inside it by name, with its strength in theirs; off where it is off."""
+    rows: list[Row] = []
+    for row in parse(text).rows:
+        if isinstance(row, NamedRack):
+            row = replace(row, strength=row.strength * rack.strength)
+        elif isinstance(row, Entry):
+            row = _times(row, rack.strength)
+        rows.append(row if isinstance(row, Comment) else replace(row, enabled=row.enabled and rack.enabled))
     return Stack(tuple(rows))
 
 

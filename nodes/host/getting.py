@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import folder_paths
 from server import PromptServer
 
+from ...lora_core.errors import FileError
 from ...lora_core.fetching import Answers, Downloads, Fetcher, Job, known_sites
+from .library import INDEX
 
 EVENT = "lora_rack_get"
 """What the page is told a job under, over the host's websocket."""
@@ -32,6 +35,10 @@ def _answers() -> Answers:
 
 
 def _tell(job: Job) -> None:
+    if job.path:  # a row that asks for its hash finds it at once, however many files nobody has read
+        with suppress(FileError):  # it may have been moved by now
+            INDEX.refresh([Path(job.path)])
+            INDEX.measure(Path(job.path))
     server = getattr(PromptServer, "instance", None)
     if server is not None:
         server.send_sync(EVENT, job.as_json())

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...lora_core.errors import BadRequest, RackError
-from ...lora_core.racks import SavedRack
+from ...lora_core.racks import SavedRack, unpack
+from ...lora_core.stack import NamedRack
 from ...lora_core.untrusted import shown
 from .. import host
+from . import row_json
 
 Json = dict[str, Any]
 RACKS = host.RACKS
@@ -32,6 +34,13 @@ def saved(body: Json) -> Json:
 def renamed(body: Json) -> Json:
     """{"name", "to", "version"} → the rack."""
     return _whole(RACKS.rename(_text(body, "name"), _text(body, "to"), _version(body)))
+
+
+def unpacked(body: Json) -> Json:
+    """{"name", "strength"?, "enabled"?} → {"rows"}: what is kept under the name, times the strength."""
+    row = row_json.from_json([{"kind": "rack", **body}]).rows[0]
+    assert isinstance(row, NamedRack)
+    return {"rows": row_json.to_json(unpack(row, RACKS.text_of(row.name)))}
 
 
 def deleted(body: Json) -> Json:
@@ -64,6 +73,7 @@ POSTS: Mapping[str, Callable[[Json], Json]] = {
     "rack/save": saved,
     "rack/rename": renamed,
     "rack/delete": deleted,
+    "rack/rows": unpacked,
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))  # the fakes of the sites
-from fake_sites import CONTENT, Fakes, fake_sites
+from fake_sites import Fakes, sites_of_a_server
 
 from tools.dev.base_folder import TEXT_ENCODER, prepare_base
 from tools.dev.host_client import HostClient
@@ -45,9 +45,7 @@ def loras(base: Path) -> Path:
 @pytest.fixture(scope="session")
 def sites() -> Iterator[Fakes]:
     """Civitai and Hugging Face as far as the server knows; a test sets their fault and takes it back."""
-    with fake_sites(CONTENT) as fakes, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("LORA_RACK_CIVITAI", fakes.urls["civitai"])
-        environment.setenv("HF_ENDPOINT", fakes.urls["hub"])
+    with sites_of_a_server() as fakes:
         yield fakes
 
 

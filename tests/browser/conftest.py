@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))  # the fakes of the sites
+from fake_sites import Fakes, sites_of_a_server
 from lora_folder import write_many, write_styles
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from workbench import PATIENCE_S, OpenPage, Workbench
@@ -77,7 +81,16 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(base: Path, frontend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostServer]:
+def sites() -> Iterator[Fakes]:
+    """Civitai and Hugging Face as far as the server knows."""
+    with sites_of_a_server() as fakes:
+        yield fakes
+
+
+@pytest.fixture(scope="session")
+def server(
+    base: Path, sites: Fakes, frontend: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HostServer]:
     log = tmp_path_factory.mktemp("log") / "host.log"
     arguments = ["--whitelist-custom-nodes", PACK]
     if frontend == "newest":

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import torch
 from safetensors.torch import save
 
@@ -263,6 +264,15 @@ def fake_sites(content: bytes, fault: Fault | None = None) -> Iterator[Fakes]:
         for server in servers:
             server.shutdown()
             server.server_close()
+
+
+@contextmanager
+def sites_of_a_server() -> Iterator[Fakes]:
+    """Both sites, for servers that are started meanwhile: they find them by their environment."""
+    with fake_sites(CONTENT) as fakes, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("LORA_RACK_CIVITAI", fakes.urls["civitai"])
+        environment.setenv("HF_ENDPOINT", fakes.urls["hub"])
+        yield fakes
 
 
 def fetcher_of(fakes: Fakes, token: str = "", answers: Answers | None = None) -> Fetcher:

@@ -1,7 +1,7 @@
 // The equaliser of one row of a rack, in a panel above the graph.
 
 import { button, element } from "../parts/dom.js";
-import { Popover } from "../parts/popover.js";
+import { Popover } from "../parts/popover.mjs";
 import { Equaliser } from "./equaliser.js";
 import { EqualiserView } from "./equaliser_view.mjs";
 import { panelTitle, TEXTS } from "./texts.js";

@@ -1,7 +1,8 @@
 // What a file says about itself, in a panel: every field as text.
 
 import { button, element } from "../parts/dom.js";
-import { Popover } from "../parts/popover.js";
+import { sizeText } from "../parts/sizes.mjs";
+import { Popover } from "../parts/popover.mjs";
 import { stemOf, Thumbnail } from "../parts/thumbnail.js";
 import { TEXTS } from "../texts.js";
 
@@ -45,9 +46,4 @@ function fill(facts, pairs) {
   for (const [name, value] of pairs) {
     if (value) facts.append(element("dt", {}, name), element("dd", {}, value.slice(0, 2000)));
   }
-}
-
-/** @param {number} bytes */
-function sizeText(bytes) {
-  return bytes < 2 ** 20 ? `${(bytes / 2 ** 10).toFixed(1)} KiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

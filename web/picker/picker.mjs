@@ -1,7 +1,7 @@
 // Choosing a LoRA among thousands: a search field and a list that makes only the elements in sight.
 
 import { element, setAttribute, setText } from "../parts/dom.js";
-import { Popover } from "../parts/popover.js";
+import { Popover } from "../parts/popover.mjs";
 import { folderOf, stemOf, Thumbnail } from "../parts/thumbnail.js";
 import { foundText, TEXTS } from "../texts.js";
 import { FoundList } from "./found_list.mjs";

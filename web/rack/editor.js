@@ -298,7 +298,7 @@ export class RackEditor {
   /** Ask about the files not asked about yet. */
   async #lookUp() {
     const { files } = this;
-    const unknown = new Map(this.rows.entries.map((row) => [fileKey(row), row]));
+    const unknown = new Map(this.rows.units.map((row) => [fileKey(row), row]));
     for (const key of files.keys()) unknown.delete(key);
     if (!unknown.size) return;
     const found = await this.#asked(() => this.server.files([...unknown.values()]));

@@ -1,19 +1,19 @@
 // A rack on the screen: its bar, its rows, its text. Draws what the editor holds and hands on what a person does.
 
-import { TEXTS as BLOCK_TEXTS } from "../equaliser/texts.js";
 import { later } from "../later.js";
 import { button, captureWheel, element, setAttribute, setText } from "../parts/dom.js";
-import { openMenu } from "../parts/menu.js";
 import { stemOf } from "../parts/thumbnail.js";
 import { countText, movedText, TEXTS, untaggableText } from "../texts.js";
 import { dragRow } from "./drag.js";
-import { CommentView, EntryView, withoutExtension } from "./row_view.js";
+import { LateRow } from "./late_row.js";
+import { withoutExtension } from "./row_parts.js";
+import { CommentView, EntryView } from "./row_view.js";
 import { newEntry } from "./rows.js";
 
 /**
  * @typedef {import("./editor.js").RackEditor} RackEditor
  * @typedef {import("./rows.js").Row} Row
- * @typedef {EntryView | CommentView} RowView
+ * @typedef {EntryView | LateRow | CommentView} RowView
  */
 
 const BAR_PX = 38;
@@ -32,6 +32,8 @@ export class RackView {
     this.add.setAttribute("aria-haspopup", "dialog");
     this.count = element("span", { class: "lora-rack-faint lora-rack-count" });
     this.all = button(TEXTS.allOff, () => this.#toggleAll(), { text: TEXTS.allOff, class: "lora-rack-quiet" });
+    this.shelf = button(TEXTS.racks, () => void this.#openShelf(), { text: TEXTS.racks, class: "lora-rack-racks" });
+    this.shelf.setAttribute("aria-haspopup", "dialog");
     this.toggle = button(TEXTS.showText, () => void this.#toggleText(), { icon: "text", class: "lora-rack-quiet" });
     this.list = element("div", { class: "lora-rack-list", role: "list", "aria-label": TEXTS.rack });
     this.empty = element("div", { class: "lora-rack-empty" },
@@ -80,10 +82,10 @@ export class RackView {
     setAttribute(this.toggle, "aria-pressed", showsText ? "true" : "false");
     setAttribute(this.element, "aria-busy", editor.isReading ? "true" : "false");
     if (showsText && this.area.value !== editor.text) this.area.value = editor.text;
-    const { entries } = editor.rows;
-    const on = entries.filter((row) => row.enabled).length;
-    setText(this.count, countText(on, entries.length));
-    this.all.hidden = entries.length < 2 || showsText;
+    const { units } = editor.rows;
+    const on = units.filter((row) => row.enabled).length;
+    setText(this.count, countText(on, units.length));
+    this.all.hidden = units.length < 2 || showsText;
     setText(this.all, on ? TEXTS.allOff : TEXTS.allOn);
     setAttribute(this.all, "aria-label", this.all.textContent);
     this.#drawNotice();
@@ -101,7 +103,7 @@ export class RackView {
       if (!view || view.name !== row.name) {
         view?.element.remove();
         const hooks = this.#hooks(row);
-        view = row.kind === "comment" ? new CommentView(row, hooks) : new EntryView(row, this.editor, hooks);
+        view = makeView(row, this.editor, hooks);
         this.views.set(row.id, view);
       }
       view.show(row, this.editor.fileOf(row));
@@ -138,7 +140,7 @@ export class RackView {
       ondrop: (/** @type {DragEvent} */ event) => this.#dropped(event),
       onwheel: (/** @type {WheelEvent} */ event) => this.#wheel(event),
     },
-    element("div", { class: "lora-rack-bar" }, this.add, this.count, this.all, this.toggle),
+    element("div", { class: "lora-rack-bar" }, this.shelf, this.add, this.count, this.all, this.toggle),
     this.notice, this.list, this.empty, this.area, this.status);
     made.dataset.drop = TEXTS.drop;
     // The host moves nodes and the view by these; in the rack they mean the rack.
@@ -152,7 +154,7 @@ export class RackView {
   #hooks(row) {
     return {
       gripped: (event) => dragRow(event, this.list, (place) => this.#move(row.id, place)),
-      menuAsked: (place) => this.#openMenu(row.id, place),
+      menuAsked: (place) => void this.#openMenu(row.id, place),
       blocksAsked: (place) => void this.#openEqualiser(row.id, place),
       keyPressed: (event) => this.#keyPressed(event, row.id),
       wordCopied: (word) => void this.#copy(word),
@@ -177,7 +179,7 @@ export class RackView {
     if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) {
       this.#move(id, place + (event.key === "ArrowUp" ? -1 : 1));
     } else if (event.key === "ContextMenu" || (event.shiftKey && event.key === "F10")) {
-      this.#openMenu(id, /** @type {Element} */ (event.target).getBoundingClientRect());
+      void this.#openMenu(id, /** @type {Element} */ (event.target).getBoundingClientRect());
     } else if (event.key === "Delete" && !isTyping && event.target instanceof HTMLButtonElement) {
       this.#remove(id);
     } else return;
@@ -195,32 +197,15 @@ export class RackView {
   }
 
   /** @param {number} id @param {DOMRect | {x: number, y: number}} place */
-  #openMenu(id, place) {
-    const { editor } = this;
-    const row = editor.rows.find(id);
-    if (!row) return;
-    const card = editor.fileOf(row)?.card ?? null;
-    const [index, last] = [editor.rows.all.indexOf(row), editor.rows.all.length - 1];
-    /** @type {import("../parts/menu.js").MenuItem[]} */
-    const forFiles = [
-      { label: editor.rows.solo?.id === id ? TEXTS.unsolo : TEXTS.solo, act: () => editor.edit((rows) => rows.toggleSolo(id)) },
-      { label: TEXTS.inspect, act: () => card && void this.#inspect(place, card), isOff: !card },
-      {
-        label: TEXTS.sourcePage, isOff: !card?.source,
-        act: () => window.open(card?.source, "_blank", "noopener,noreferrer"),
-      },
-      { label: BLOCK_TEXTS.open, act: () => void this.#openEqualiser(id, place), isOff: !card },
-      "line",
-    ];
-    openMenu(place, row.name || TEXTS.commentRow, [
-      ...(row.kind === "entry" ? forFiles : []),
-      { label: TEXTS.duplicate, act: () => editor.edit((rows) => rows.duplicate(id)) },
-      { label: TEXTS.copyTag, act: () => void this.#copy(row.text) },
-      { label: TEXTS.moveUp, act: () => this.#move(id, index - 1), shortcut: "Alt ↑", isOff: index === 0 },
-      { label: TEXTS.moveDown, act: () => this.#move(id, index + 1), shortcut: "Alt ↓", isOff: index === last },
-      "line",
-      { label: TEXTS.remove, act: () => this.#remove(id), shortcut: "Del" },
-    ]);
+  async #openMenu(id, place) {
+    const menu = await this.#loaded(later.rowMenu);
+    menu?.openRowMenu(place, id, this.editor, {
+      inspect: (card) => void this.#inspect(place, card),
+      equalise: () => void this.#openEqualiser(id, place),
+      copy: (text) => void this.#copy(text),
+      move: (to) => this.#move(id, to),
+      remove: () => this.#remove(id),
+    });
   }
 
   /** @param {number} id @param {DOMRect | {x: number, y: number}} place */
@@ -243,6 +228,11 @@ export class RackView {
       isHere: (card) => this.editor.rows.entries.some((row) => this.editor.fileOf(row)?.card?.name === card.name),
       chosen: (card) => this.#addFile(card),
     });
+  }
+
+  async #openShelf() {
+    const shelf = await this.#loaded(later.shelf);
+    shelf?.openShelf(this.shelf.getBoundingClientRect(), this.editor);
   }
 
   /** @param {DOMRect | {x: number, y: number}} place @param {import("../server.js").Card} card */
@@ -272,7 +262,7 @@ export class RackView {
   }
 
   #toggleAll() {
-    const anyOn = this.editor.rows.entries.some((row) => row.enabled);
+    const anyOn = this.editor.rows.units.some((row) => row.enabled);
     this.editor.edit((rows) => rows.switchAll(!anyOn));
   }
 
@@ -344,4 +334,10 @@ export class RackView {
   #say(text) {
     setText(this.status, text);
   }
+}
+
+/** @param {Row} row @param {RackEditor} editor @param {import("./row_view.js").RowHooks} hooks @returns {RowView} */
+function makeView(row, editor, hooks) {
+  if (row.kind === "comment") return new CommentView(row, hooks);
+  return row.kind === "rack" ? new LateRow(row, editor, hooks) : new EntryView(row, editor, hooks);
 }

@@ -9,6 +9,7 @@ import {
   numberLabel, ofRow, powerLabel, rowLabel, strengthLabel, TEXTS, verdictLabel,
 } from "../texts.js";
 import { peakOf, pointsOf, strengthAt, writePoints } from "./points.js";
+import { askMenu, barsOf, makeGrip, makeMore, percent, shortFamily, withoutExtension } from "./row_parts.js";
 import { cleanStrength } from "./rows.js";
 
 /**
@@ -70,6 +71,10 @@ export class EntryView {
     /** @type {import("./details.mjs").RowDetails | null} made when the row first unfolds */
     this.details = null;
     this.unfolded = element("div", { hidden: true });
+    /** @type {import("./getting_line.mjs").GettingLine | null} for a file that is not here */
+    this.getting = null;
+    this.isGettingAsked = false;
+    this.below = element("div");
     this.element = this.#assemble(stem);
   }
 
@@ -78,8 +83,10 @@ export class EntryView {
    * @param {FileOfRow | undefined} file
    */
   show(row, file) {
-    if (!this.#isNews(row, file)) return;
     const { card = null, problem = null } = file ?? {};
+    if (problem && !this.isGettingAsked) this.#addGetting(stemOf(row.name));
+    const job = this.getting?.job(row, problem);
+    if (!this.#isNews(row, file, job)) return;
     this.thumbnail.show(card?.name ?? row.name, card);
     setText(this.title, stemOf(row.name));
     this.open.title = [card?.name ?? row.name, card?.title].filter(Boolean).join("\n");
@@ -96,6 +103,7 @@ export class EntryView {
     this.#showMarks(row);
     this.#showVerdict(this.editor.verdicts.get(row.id));
     this.#showProblem(row, card, row.problem ?? problem);
+    this.getting?.show(job);
     this.#showDetails(row, card, isSeparate);
   }
 
@@ -104,15 +112,27 @@ export class EntryView {
    *
    * @param {Row} row
    * @param {FileOfRow | undefined} file
+   * @param {import("../getting/jobs.js").Job | undefined} job
    */
-  #isNews(row, file) {
+  #isNews(row, file, job) {
     const solo = this.editor.rows.solo?.id === row.id;
     const verdict = this.editor.verdicts.get(row.id);
-    const shown = JSON.stringify([{ ...row, text: "", stale: false }, this.isOpen, this.showsClip, solo, verdict]);
+    const shown = JSON.stringify([{ ...row, text: "", stale: false }, this.isOpen, this.showsClip, solo, verdict, job]);
     if (this.shown === shown && this.shownFile === file) return false;
     this.shown = shown;
     this.shownFile = file;
     return true;
+  }
+
+  /** @param {string} stem */
+  #addGetting(stem) {
+    this.isGettingAsked = true;
+    later.gettingLine().then(({ GettingLine }) => {
+      this.getting = new GettingLine(stem, this.editor);
+      this.below.replaceChildren(this.getting.element);
+      this.shown = ""; // to be drawn again
+      this.editor.draw();
+    }).catch(() => {}); // the row says that its file is not here in any case
   }
 
   /** @param {import("./editor.js").Verdict | undefined} verdict */
@@ -203,7 +223,7 @@ export class EntryView {
     element("div", { class: "lora-rack-body" },
       element("div", { class: "lora-rack-head" }, this.open, this.verdict, this.folder, this.blocks, this.span, this.family),
       element("div", { class: "lora-rack-strength" }, this.model.track, this.model.number),
-      this.clipLine, this.problem, this.unfolded),
+      this.clipLine, this.problem, this.below, this.unfolded),
     makeMore(stem, this.hooks));
   }
 
@@ -272,54 +292,6 @@ export class CommentView {
   show(row) {
     setText(this.text, row.comment ?? "");
   }
-}
-
-/** @param {string} name @param {RowHooks} hooks */
-function makeGrip(name, hooks) {
-  return element("span", {
-    class: "lora-rack-grip", title: ofRow(TEXTS.drag, name), "aria-hidden": "true", onpointerdown: hooks.gripped,
-  }, icon("grip"));
-}
-
-/** @param {string} name @param {RowHooks} hooks */
-function makeMore(name, hooks) {
-  const more = button(ofRow(TEXTS.more, name), () => hooks.menuAsked(more.getBoundingClientRect()),
-    { icon: "dots", class: "lora-rack-quiet" });
-  more.setAttribute("aria-haspopup", "menu");
-  return more;
-}
-
-/** @param {MouseEvent} event @param {RowHooks} hooks */
-function askMenu(event, hooks) {
-  event.preventDefault();
-  event.stopPropagation();
-  hooks.menuAsked({ x: event.clientX, y: event.clientY });
-}
-
-/** @param {number} value */
-const percent = (value) => `${Math.round(value * 100)} %`;
-
-/** @param {string} name the name a tag holds: without what every file ends with */
-export function withoutExtension(name) {
-  const stem = name.replace(/\.safetensors$/i, "").replace(/\\/g, "/");
-  return stem === stem.trim() ? stem : name.replace(/\\/g, "/"); // a tag has no blank at the end of a name
-}
-
-/** @param {string} family */
-export function shortFamily(family) {
-  return family.replace(/^Stable Diffusion /, "SD ");
-}
-
-/**
- * A picture of block weights small enough for a row: those of whole blocks as bars, else a mark that there are some.
- *
- * @param {number[]} bars
- */
-function barsOf(bars) {
-  const heights = bars.length ? bars : [1, 0.4, 0.7];
-  return heights.map((height) =>
-    element("i", { style: `height: ${Math.min(100, Math.max(8, Math.abs(height) * 100))}%` }),
-  );
 }
 
 /**

@@ -7,7 +7,7 @@ import { rounded } from "../parts/numbers.js";
 
 /**
  * @typedef {object} RowData a row as the server reads and writes it
- * @property {"entry" | "comment"} kind
+ * @property {"entry" | "rack" | "comment"} kind
  * @property {string} text
  * @property {string} [comment]
  * @property {string} name
@@ -22,6 +22,7 @@ import { rounded } from "../parts/numbers.js";
  * @property {string} steps those of the sampler in which it acts, empty for all
  * @property {string} curve its strength for the model over the sampling, empty where that stays the same
  * @property {boolean} is_clip_on_curve whether the text encoder was given the curve too
+ * @property {number} [strength] of a named rack: what all strengths in it are multiplied by
  * @property {number[]} [bars] a picture of its block weights, by the server
  * @property {import("../server.js").Problem} [problem] why no tag can hold it: it has no line then
  *
@@ -58,6 +59,11 @@ export class Rows {
 
   get entries() {
     return this.all.filter((row) => row.kind === "entry");
+  }
+
+  /** Rows that can be switched on and off. */
+  get units() {
+    return this.all.filter((row) => row.kind !== "comment");
   }
 
   /** The text as far as it is written: a new row is left out until the server has written its line. */
@@ -133,7 +139,7 @@ export class Rows {
   /** @param {boolean} enabled */
   switchAll(enabled) {
     this.solo = null;
-    for (const row of this.entries) if (row.enabled !== enabled) this.change(row.id, { enabled });
+    for (const row of this.units) if (row.enabled !== enabled) this.change(row.id, { enabled });
   }
 
   /**
@@ -142,9 +148,9 @@ export class Rows {
    * @param {number} id
    */
   toggleSolo(id) {
-    const before = this.solo?.others ?? new Map(this.entries.map((row) => [row.id, row.enabled]));
+    const before = this.solo?.others ?? new Map(this.units.map((row) => [row.id, row.enabled]));
     const ends = this.solo?.id === id;
-    for (const row of this.entries) {
+    for (const row of this.units) {
       const enabled = ends ? before.get(row.id) ?? row.enabled : row.id === id;
       if (row.enabled !== enabled) this.change(row.id, { enabled });
     }
@@ -171,8 +177,8 @@ export class Rows {
 
 /** @type {(keyof RowData)[]} */
 const FIELDS = [
-  "name", "strength_model", "strength_clip", "enabled", "blocks", "elements", "start", "stop", "steps", "curve",
-  "is_clip_on_curve", "hash", "comment",
+  "name", "strength_model", "strength_clip", "enabled", "strength", "blocks", "elements", "start", "stop", "steps",
+  "curve", "is_clip_on_curve", "hash", "comment",
 ];
 
 /**
@@ -205,5 +211,5 @@ export function newEntry(name, strength, strengthClip) {
  * @param {RowData} row
  */
 export function fileKey(row) {
-  return `${row.name}\n${row.hash}`;
+  return `${row.name}\n${row.kind === "rack" ? "rack" : row.hash}`;
 }

@@ -1,7 +1,7 @@
 // A menu of actions, at a point or below a button; arrows, Home, End and Enter work as in any menu.
 
 import { element } from "./dom.js";
-import { Popover } from "./popover.js";
+import { Popover } from "./popover.mjs";
 
 /** @typedef {{label: string, act: () => void, shortcut?: string, isOff?: boolean} | "line"} MenuItem */
 
