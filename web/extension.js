@@ -24,6 +24,7 @@ import { TEXTS } from "./texts.js";
 const STACK_NODE = "LoraRackStack";
 const BLOCKS_NODE = "LoraRackBlocks";
 const SWEEP_NODES = ["LoraRackSliderPreview", "LoraRackSweepSheet"];
+const LOAD_NODE = "LoraRackLoad";
 const APPLYING = ["LoraRackApply", "LoraRackEncode"];
 const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
@@ -46,7 +47,11 @@ const recipes = fromText(server, { load: loadAsOneStep, say, isEmpty: () => !eve
 /** @type {import("./moving_in/moving_in.mjs").MovingIn | null} */
 let movingIn = null;
 
-const prompts = new Prompts({ server, nodeShown: (id) => app.canvas.graph?.getNodeById(id) ?? null, rememberForUndo });
+/** @type {string[]} */
+let loraNames = [];
+const prompts = new Prompts({
+  server, rememberForUndo, loraNames: () => loraNames, nodeShown: (id) => app.canvas.graph?.getNodeById(id) ?? null,
+});
 
 api.addEventListener("lora_rack_get", ({ detail }) => server.jobs.heard(detail));
 server.jobs.changed = (/** @type {import("./getting/jobs.js").Job} */ job) => {
@@ -85,6 +90,7 @@ app.registerExtension({
   },
   beforeRegisterNodeDef(_type, definition) {
     if (definition.name.startsWith(OURS)) translateDefinition(definition);
+    if (definition.name === LOAD_NODE) takeNames(definition.input.required?.lora_name);
   },
   nodeCreated(node) {
     if (node.comfyClass?.startsWith(OURS)) labelNode(node);
@@ -95,6 +101,13 @@ app.registerExtension({
     if (APPLYING.includes(node.comfyClass ?? "")) handOnVerdicts(node);
   },
 });
+
+/** Take the names of the LoRAs that are here. @param {unknown[]} [combo] as the host's versions list its options */
+function takeNames(combo) {
+  const [listed, options] = /** @type {[unknown, {options?: string[]}?]} */ (combo ?? []);
+  loraNames = Array.isArray(listed) ? listed : options?.options ?? [];
+  prompts.refresh();
+}
 
 /** @param {LGraphNode} node */
 function mountRack(node) {

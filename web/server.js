@@ -116,6 +116,24 @@ export class Server {
   }
 
   /**
+   * A prompt without the tags that begin at some places, and the rows of those tags.
+   *
+   * @param {string} text
+   * @param {number[]} starts
+   * @returns {Promise<{text: string, rows: RowData[]}>}
+   */
+  untag(text, starts) {
+    return this.#post("untag", { text, starts });
+  }
+
+  /** The names of the textual inversions that the host lists. @returns {Promise<string[]>} */
+  async embeddings() {
+    const answer = await this.fetchApi("/embeddings");
+    if (!answer.ok) throw new Error(`/embeddings: ${answer.status} ${answer.statusText}`);
+    return answer.json();
+  }
+
+  /**
    * The rows of the LoRAs a picture or a workflow was made with.
    *
    * @param {Blob} file

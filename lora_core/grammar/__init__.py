@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from ..stack import Stack
 from .embeddings import prefix_embeddings
-from .prompts import Prompt, PromptScan, read_prompt, scan_prompt
+from .prompts import Prompt, PromptScan, read_prompt, scan_prompt, take_out
 from .rows import scan
 from .scanner import MOST_ERRORS, MOST_ROWS, RackTag, Scan, Tag
 from .single import SingleTag, read_single
@@ -45,6 +45,7 @@ __all__ = [
     "scan",
     "scan_prompt",
     "scheduled",
+    "take_out",
     "with_times",
     "write",
     "write_entry",

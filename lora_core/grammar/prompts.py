@@ -8,13 +8,15 @@ would lack.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
-from ..stack import Stack
+from ..stack import Comment, Entry, NamedRack, Row, Stack
 from .editing import read_editing
 from .scanner import MOST_ERRORS, Scan, Scanner
 from .source import LINE_END
 from .words import Words
+from .writing import write_row
 
 _TAG = re.compile(
     r"<[ \t]*(?:(?:lora|lyco)(?![\w-])|(?:rack|hypernet|loractl)[ \t]*:)"
@@ -63,6 +65,40 @@ def scan_prompt(text: str, most_errors: int = MOST_ERRORS) -> PromptScan:
         position = _close_gap(words, text, position, end)
     words.add(text[position:])
     return PromptScan(words.text(), scanner.result())
+
+
+def take_out(text: str, starts: Collection[int]) -> Prompt:
+    """The prompt without those of its tags that begin at `starts`, and their stack; all else is as it was.
+
+    Where one of several tags in brackets goes, the brackets go too, and the others say when they are on.
+    """
+    scanner, words, taken = Scanner(text), Words(), list[Row]()
+    position, end = 0, len(text.rstrip())
+    while not scanner.is_full and (found := _TAG.search(text, position)):
+        start = found.start()
+        words.add(text[position:start])
+        position, here = _rows_at(scanner, start)
+        gone = [row for place, row in here.items() if place in starts]
+        left = [replace(row, enabled=True) for place, row in here.items() if place not in starts]
+        taken += gone
+        if not gone:
+            words.add(text[start:position])
+        elif left:
+            words.add(" ".join(map(write_row, left)))
+        else:
+            position = _close_gap(words, text, position, end)
+    words.add(text[position:])
+    return Prompt(words.text(), Stack(tuple(taken)))
+
+
+def _rows_at(scanner: Scanner, start: int) -> tuple[int, dict[int, Entry | NamedRack]]:
+    """Where what begins at `start` ends, and its rows by the places of their tags; none where one is bad."""
+    known = len(scanner.rows)
+    editing = read_editing(scanner.source, start) if scanner.source.text[start] == "[" else None
+    end = max(_taken(scanner, start), start + 1)
+    places = [place for place, _ in editing.tags] if editing else [start]
+    rows = [row for row in scanner.rows[known:] if not isinstance(row, Comment)]
+    return end, dict(zip(places, rows, strict=True)) if len(rows) == len(places) else {}
 
 
 def _taken(scanner: Scanner, start: int) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ...lora_core.errors import BadRequest, BadStackText, RackError
-from ...lora_core.grammar import SingleTag, read_single
+from ...lora_core.grammar import SingleTag, read_single, take_out
 from ...lora_core.stack import Entry, NamedRack
 from . import rack_routes, row_json
 from .catalog import Card, Catalog
@@ -29,6 +29,29 @@ def read_tags(texts: Any, catalog: Catalog) -> list[Json]:
     rows = [tag.row for tag in read if isinstance(tag, SingleTag)]
     found = iter(catalog.look_up(row for row in rows if isinstance(row, Entry)))
     return [_said(text, tag, found) for text, tag in zip(texts, read, strict=True)]
+
+
+def without_tags(text: Any, starts: Any) -> Json:
+    """{"text", "rows"}: the prompt without the tags that begin at `starts`, in UTF-16 units, and their rows.
+
+    Raises BadRequest for what is no text or no list of places.
+    """
+    if not isinstance(text, str):
+        raise BadRequest('the request must hold a "text"')
+    if not isinstance(starts, list) or not all(type(start) is int for start in starts):
+        raise BadRequest('"starts" must be a list of places in the text')
+    left = take_out(text, _in_letters(text, starts))
+    return {"text": left.text, "rows": row_json.to_json(left.stack)}
+
+
+def _in_letters(text: str, starts: Collection[int]) -> frozenset[int]:
+    """Places in UTF-16 units as places in letters."""
+    wanted, units, found = frozenset(starts), 0, set[int]()
+    for place, letter in enumerate(text):
+        if units in wanted:
+            found.add(place)
+        units += 2 if ord(letter) > 0xFFFF else 1
+    return frozenset(found)
 
 
 def _said(text: str, tag: SingleTag | BadStackText, found: Iterator[Card | RackError]) -> Json:

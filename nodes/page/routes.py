@@ -27,7 +27,7 @@ from .catalog import Card, Catalog
 from .convert_routes import converted
 from .late_modules import send_as_script
 from .previews import thumbnail
-from .prompt_tags import read_tags
+from .prompt_tags import read_tags, without_tags
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -55,6 +55,7 @@ def register() -> None:
         ("POST", "files", _files),
         ("POST", "write", _write),
         ("POST", "tags", _tags),
+        ("POST", "untag", _untag),
         ("POST", "stack_in_file", _stack_in_file),
         ("GET", "energy", _energy),
         ("POST", "blocks", _blocks),
@@ -195,6 +196,12 @@ async def _tags(request: web.Request) -> web.StreamResponse:
     """{"tags"} → {"tags"}: what each tag of a prompt means and which file it names, as read_tags."""
     body = await _body(request)
     return await _answered(lambda: {"tags": read_tags(body.get("tags"), CATALOG)})
+
+
+async def _untag(request: web.Request) -> web.StreamResponse:
+    """{"text", "starts"} → {"text", "rows"}: a prompt without some of its tags, as without_tags."""
+    body = await _body(request)
+    return await _answered(lambda: without_tags(body.get("text"), body.get("starts")))
 
 
 async def _stack_in_file(request: web.Request) -> web.StreamResponse:

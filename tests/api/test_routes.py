@@ -241,3 +241,20 @@ def test_what_is_no_list_of_tags_is_refused(client: HostClient, tags: object) ->
     with pytest.raises(urllib.error.HTTPError) as refused:
         _post(client, "tags", tags=tags)
     assert _error(refused)["type"] == "BadRequest"
+
+
+def test_a_prompt_loses_the_tags_at_some_places_and_nothing_else(client: HostClient) -> None:
+    text = "😀 <lora:add_detail:0.8>, a lake <lora:much:x>"
+    left = _post(client, "untag", text=text, starts=[3])
+    assert left["text"] == "😀, a lake <lora:much:x>"
+    assert [row["text"] for row in left["rows"]] == ["<lora:add_detail:0.8>"]
+    assert _post(client, "untag", text=text, starts=[])["text"] == text
+
+
+@pytest.mark.parametrize(
+    "body", [{"starts": [1]}, {"text": "a", "starts": "1"}, {"text": "a", "starts": [True]}]
+)
+def test_what_is_no_prompt_or_no_place_in_it_is_refused(client: HostClient, body: dict[str, object]) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        _post(client, "untag", **body)
+    assert _error(refused)["type"] == "BadRequest"

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lora_core.errors import BadStackText
-from lora_core.grammar import read_prompt, read_single, scan_prompt
+from lora_core.grammar import read_prompt, read_single, scan_prompt, take_out
 from lora_core.grammar.embeddings import prefix_embeddings
 from lora_core.schedule import Steps, StrengthCurve
-from lora_core.stack import Entry, not_in
+from lora_core.stack import Comment, Entry, not_in
 
 TIDIED = [
     ("a lake <lora:ink:0.8> at night", "a lake at night"),
@@ -243,3 +243,35 @@ def test_a_tag_by_itself_says_where_its_name_and_its_strengths_stand(
 def test_anything_but_one_tag_is_no_tag_by_itself(text: str) -> None:
     with pytest.raises(BadStackText):
         read_single(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "starts", "left", "names"),
+    [
+        ("a lake, <lora:ink:0.8>, <lora:oil:1> night", [8], "a lake, <lora:oil:1> night", ["ink"]),
+        ("a lake, <lora:ink:0.8>, night\n# <lora:oil:1>", [32], "a lake, <lora:ink:0.8>, night", ["oil"]),
+        ("[<lora:ink:1>:0.3] lake", [1], "lake", ["ink"]),
+        ("[<lora:ink:1>:<lora:oil:1>:20] lake", [1], "<lora:oil:1:steps=21-> lake", ["ink"]),
+        ("<lora:ink:much> <lora:oil <3", [0, 16], "<lora:ink:much> <lora:oil <3", []),
+        ("<rack:mine:0.5> lake", [0], "lake", ["mine"]),
+        ("lake <lora:ink:1>", [4], "lake <lora:ink:1>", []),
+    ],
+)
+def test_some_tags_are_taken_out_and_the_rest_stays(
+    text: str, starts: list[int], left: str, names: list[str]
+) -> None:
+    taken = take_out(text, starts)
+    assert taken.text == left
+    assert [row.name for row in taken.stack.rows if not isinstance(row, Comment)] == names
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", " ", ", ", "\n", "# ", "<lora:ink:1>", "<lora:oil:0.5>", "é"]), max_size=12
+    )
+)
+def test_the_words_are_the_same_whether_tags_go_one_by_one_or_all_at_once(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    starts = [found.start() for found in re.finditer("<", text)]
+    assert take_out(text, starts).text == read_prompt(text).text
+    assert take_out(text, []).text == text

@@ -3,7 +3,7 @@
 import { Ink } from "./ink.mjs";
 import { tagAt, tagsIn } from "./lexer.mjs";
 import { withStrength } from "./strengths.mjs";
-import { put } from "./typing.mjs";
+import { isPutting, put } from "./typing.mjs";
 
 /**
  * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
@@ -19,6 +19,9 @@ import { put } from "./typing.mjs";
  *
  * @typedef {object} Hooks
  * @property {() => void} caretMoved
+ * @property {() => void} typed by a person
+ * @property {() => void} drawn
+ * @property {(place: HTMLElement) => void} settled in another place
  * @property {(tag: Tag | null) => void} pointed the tag under the pointer is another one
  * @property {(event: KeyboardEvent) => boolean} key whether a helper that is open took it
  */
@@ -44,6 +47,7 @@ export class Box {
     this.tags = [];
     this.text = "";
     this.isComposing = false;
+    this.moved = ""; // what is said of the last change
     /** @type {Tag | null} */
     this.under = null;
     this.#listen();
@@ -57,6 +61,7 @@ export class Box {
     const place = this.area.parentElement;
     if (!place || this.ink.sheet.parentElement === place) return;
     place.append(this.ink.sheet);
+    this.hooks.settled(place);
     this.ink.dress();
     this.draw();
   }
@@ -74,9 +79,29 @@ export class Box {
     this.read();
     const isTooMuch = this.text.length > MOST_LETTERS || this.tags.length > MOST_TAGS;
     ink.sheet.hidden = isTooMuch || this.tags.length === 0;
-    if (ink.sheet.hidden) return ink.clear();
-    ink.draw(this.text, this.tags.map((tag) => this.#mark(tag)));
-    ink.lay();
+    if (ink.sheet.hidden) ink.clear();
+    else {
+      ink.draw(this.text, this.tags.map((tag) => this.#mark(tag)));
+      ink.lay();
+    }
+    this.hooks.drawn();
+  }
+
+  /** Where the caret is on the screen. */
+  caretBox() {
+    const { area, ink } = this;
+    if (!ink.lines.length && this.text.length <= MOST_LETTERS) {
+      ink.sheet.hidden = false;
+      ink.draw(this.text, []);
+      ink.lay();
+    }
+    return ink.boxAt(area.selectionStart);
+  }
+
+  /** Say something about the last change in the bar; an empty text takes it back. @param {string} text */
+  say(text) {
+    this.moved = text;
+    this.hooks.drawn();
   }
 
   /** The tags of the text as it is now. */
@@ -139,7 +164,10 @@ export class Box {
   #listen() {
     const { area, hooks } = this;
     const moved = () => hooks.caretMoved();
-    area.addEventListener("input", () => this.drawSoon());
+    area.addEventListener("input", () => {
+      this.drawSoon();
+      if (!isPutting()) hooks.typed();
+    });
     area.addEventListener("scroll", () => this.ink.scroll(), { passive: true });
     area.addEventListener("keydown", (event) => this.#key(event), { capture: true });
     area.addEventListener("focus", moved);

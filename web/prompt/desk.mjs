@@ -1,8 +1,16 @@
 // The helpers of all prompts in the page: finds the boxes of prompt nodes as the host makes them, and gives each its own.
 
+import { later } from "../later.js";
+import { untaggableText } from "../texts.js";
+import { Bar } from "./bar.mjs";
 import { Box } from "./box.mjs";
+import { Cards } from "./cards.mjs";
+import { Completion } from "./completion.mjs";
 import { Hint } from "./hint.mjs";
 import { Meanings } from "./meanings.mjs";
+import { Moves } from "./moves.mjs";
+import { canBeTagged, closedTag, spelled } from "./tags.mjs";
+import { put } from "./typing.mjs";
 
 /**
  * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
@@ -14,6 +22,7 @@ import { Meanings } from "./meanings.mjs";
  * @property {(node: LGraphNode) => Widget[]} promptsOf
  * @property {(id: string) => LGraphNode | null} nodeShown in the open graph
  * @property {() => void} rememberForUndo
+ * @property {() => string[]} loraNames as the host lists them
  */
 
 export class Desk {
@@ -27,12 +36,17 @@ export class Desk {
     /** @type {WeakMap<Element, Owner>} of the classic rendering's boxes, which are their widgets' own */
     this.owners = new WeakMap();
     this.meanings = new Meanings(host.server, () => this.drawAll());
+    this.cards = new Cards(host.server, () => this.completion.redraw());
+    this.completion = new Completion(this);
+    this.moves = new Moves(this);
+    /** @type {WeakMap<Box, HTMLElement>} */
+    this.bars = new WeakMap();
     this.hint = new Hint(this);
     const seen = new MutationObserver((changes) => {
       if (changes.some(({ addedNodes }) => [...addedNodes].some(holdsBox))) this.lookSoon();
     });
     seen.observe(document.body, { childList: true, subtree: true });
-    document.addEventListener("selectionchange", () => this.#caretMoved());
+    document.addEventListener("selectionchange", () => this.caretMoved());
   }
 
   #frame = 0;
@@ -57,6 +71,12 @@ export class Desk {
     });
   }
 
+  /** Files came or went. */
+  refresh() {
+    this.cards.forget();
+    this.meanings.forget();
+  }
+
   drawAll() {
     for (const box of this.shown) box.draw();
     this.hint.draw();
@@ -69,7 +89,7 @@ export class Desk {
 
   /** Whether a list to choose from is open, which stands where the hint would. */
   get isChoosing() {
-    return false;
+    return this.completion.isOpen;
   }
 
   /** @param {Box} _box @param {import("./lexer.mjs").Tag} _tag @returns {string} what became of it in the last run */
@@ -85,7 +105,7 @@ export class Desk {
       if (!box) this.boxes.set(area, (box = this.#newBox(area)));
       this.shown.add(box);
       box.settle();
-      if (box.text !== area.value) box.draw();
+      box.draw();
     }
   }
 
@@ -93,15 +113,69 @@ export class Desk {
   #newBox(area) {
     /** @type {Box} */
     const box = new Box(area, () => this.#ownerOf(area), this.meanings, {
-      caretMoved: () => this.#caretMoved(),
+      caretMoved: () => this.caretMoved(),
       pointed: (tag) => this.hint.point(box, tag),
-      key: () => false,
+      key: (event) => this.completion.key(event) || (event.key === "Escape" && this.hint.dismiss()),
+      typed: () => {
+        this.hint.typed();
+        this.completion.typed(box);
+      },
+      drawn: () => bar.draw(),
+      settled: (place) => bar.settle(place),
     });
+    const bar = new Bar(box, this);
+    this.bars.set(box, bar.element);
     return box;
   }
 
-  #caretMoved() {
+  /**
+   * Let a person choose LoRAs with their pictures; each becomes a tag at the caret.
+   *
+   * @param {Box} box
+   */
+  async pick(box) {
+    const { area } = box;
+    area.focus({ preventScroll: true }); // where Escape goes back to
+    const place = (this.bars.get(box) ?? area).getBoundingClientRect();
+    let caret = area.selectionEnd;
+    /** @type {Set<string>} */
+    const chosen = new Set();
+    const { openPicker } = await later.picker();
+    openPicker(place, this.host.server, {
+      isHere: (card) => chosen.has(card.name),
+      chosen: (card) => {
+        if (!canBeTagged(card.name)) return box.say(untaggableText(card.name));
+        chosen.add(card.name);
+        this.cards.keep(card);
+        caret = this.#insert(box, caret, `<lora:${closedTag(spelled(card.name), card)}`);
+      },
+    });
+  }
+
+  /**
+   * Put a tag into a prompt, apart from the words around it. The focus stays where it is.
+   *
+   * @param {Box} box
+   * @param {number} caret
+   * @param {string} tag
+   * @returns {number} where the caret is afterwards
+   */
+  #insert(box, caret, tag) {
+    const { area } = box;
+    const focused = document.activeElement;
+    const [before, after] = [area.value.slice(0, caret), area.value.slice(caret)];
+    const text = `${/[^\s(\[{|]$/.test(before) ? " " : ""}${tag}${/^[^\s,.)\]}|]/.test(after) ? " " : ""}`;
+    const end = caret + text.length - (text.endsWith(" ") ? 1 : 0);
+    area.focus({ preventScroll: true });
+    put(area, caret, caret, text, end);
+    if (focused instanceof HTMLElement && focused !== area) focused.focus({ preventScroll: true });
+    box.draw();
+    return end;
+  }
+
+  caretMoved() {
     const box = this.boxOf(document.activeElement);
+    this.completion.moved();
     this.hint.follow(box);
     for (const other of this.shown) if (other.tags.some(({ isClosed }) => !isClosed)) other.drawSoon();
   }

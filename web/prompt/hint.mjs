@@ -83,6 +83,12 @@ export class Hint {
     }, LINGER_MS);
   }
 
+  /** A person types: what the resting pointer is on is not meant. */
+  typed() {
+    clearTimeout(this.lingering);
+    this.pointed = null;
+  }
+
   /** Say no more of the tag at the caret until another one is. */
   dismiss() {
     if (!this.isOpen) return false;
@@ -274,7 +280,9 @@ export class Hint {
     if (!tag) return;
     const box = this.element.getBoundingClientRect();
     const below = tag.bottom + GAP_PX;
-    const y = below + box.height + EDGE_PX <= window.innerHeight ? below : tag.top - GAP_PX - box.height;
+    const above = tag.top - GAP_PX - box.height;
+    const isAbove = this.pointed ? above >= EDGE_PX : below + box.height + EDGE_PX > window.innerHeight;
+    const y = isAbove ? above : below; // under a pointer that goes on to the bar below, it would be in the way
     const x = Math.max(EDGE_PX, Math.min(tag.left, window.innerWidth - box.width - EDGE_PX));
     this.element.style.transform = `translate(${Math.round(x)}px, ${Math.round(Math.max(EDGE_PX, y))}px)`;
   }

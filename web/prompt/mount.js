@@ -29,7 +29,17 @@ export class Prompts {
   add(node) {
     if (!promptsOf(node).length) return;
     this.desk ??= this.#load();
+    const { onConnectionsChange } = node;
+    node.onConnectionsChange = (...details) => {
+      onConnectionsChange?.apply(node, details);
+      void this.desk?.then((desk) => desk.lookSoon());
+    };
     this.desk.then((desk) => desk.add(node), () => (this.desk = null)); // the prompt is the host's all the same
+  }
+
+  /** Files came or went. */
+  refresh() {
+    void this.desk?.then((desk) => desk.refresh());
   }
 
   async #load() {

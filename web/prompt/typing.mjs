@@ -1,6 +1,11 @@
 // Putting text into the host's box: as if it were typed where a person types, so that the box can undo it; else in its
 // value alone. The host hears of both as of a key.
 
+const own = { isPutting: false };
+
+/** Whether a change of the box is one of ours, and no key of a person. */
+export const isPutting = () => own.isPutting;
+
 /**
  * @param {HTMLTextAreaElement} area
  * @param {number} start
@@ -9,6 +14,16 @@
  * @param {number} [caret] where it stands afterwards; else where it was
  */
 export function put(area, start, end, text, caret) {
+  own.isPutting = true;
+  try {
+    putIn(area, start, end, text, caret);
+  } finally {
+    own.isPutting = false;
+  }
+}
+
+/** @type {typeof put} */
+function putIn(area, start, end, text, caret) {
   if (area.readOnly || area.disabled || area.value.slice(start, end) === text) return;
   const [from, to] = [area.selectionStart, area.selectionEnd];
   if (document.activeElement === area) {

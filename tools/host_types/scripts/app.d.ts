@@ -31,6 +31,8 @@ interface Link {
 export interface Graph {
   getLink?(id: LinkId): Link | undefined;
   links?: { get?(id: LinkId): Link | undefined };
+  add(node: LGraphNode): void;
+  remove(node: LGraphNode): void;
   setDirtyCanvas(foreground: boolean, background: boolean): void;
 }
 
@@ -39,8 +41,11 @@ export interface LGraphNode {
   comfyClass?: string;
   widgets?: Widget[];
   inputs?: { name: string; type: string; localized_name?: string; link: LinkId | null | undefined }[];
-  outputs?: { name: string; localized_name?: string }[];
+  outputs?: { name: string; localized_name?: string; links?: LinkId[] | null }[];
+  pos: [number, number];
   size: [number, number];
+  connect(slot: number, target: LGraphNode, targetSlot: number): unknown;
+  getInputLink(slot: number): { origin_slot: number } | null;
   graph?: Graph | null;
   subgraph?: Graph;
   computeSize(): [number, number];
