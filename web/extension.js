@@ -8,6 +8,7 @@ import { TEXTS as INFOTEXT } from "./infotext/texts.js";
 import { speak } from "./language.js";
 import { later, wear } from "./later.js";
 import { TEXTS as MOVING } from "./moving_in/texts.js";
+import { mountNamer } from "./namer/mount.js";
 import { labelNode, translateDefinition } from "./node_texts.js";
 import { holdersOf } from "./parts/face.js";
 import { addView, lookAgain, lookInto } from "./parts/node.js";
@@ -24,7 +25,6 @@ import { TEXTS } from "./texts.js";
 const STACK_NODE = "LoraRackStack";
 const BLOCKS_NODE = "LoraRackBlocks";
 const SWEEP_NODES = ["LoraRackSliderPreview", "LoraRackSweepSheet"];
-const LOAD_NODE = "LoraRackLoad";
 const APPLYING = ["LoraRackApply", "LoraRackEncode"];
 const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
@@ -37,7 +37,6 @@ const TURNABLE = ["LoraRackApply", "LoraRackLoad", "LoraRackStack", "LoraRackAdd
 const racks = new WeakMap();
 /** @type {WeakMap<Widget, Keeper>} */
 const keepers = new WeakMap();
-
 const server = new Server((path, options) => api.fetchApi(path, options), (path) => api.apiURL(path));
 
 const host = { keepTextIn, hide, holders, textChanged, setValue, takePlace, rememberForUndo };
@@ -47,11 +46,7 @@ const recipes = fromText(server, { load: loadAsOneStep, say, isEmpty: () => !eve
 /** @type {import("./moving_in/moving_in.mjs").MovingIn | null} */
 let movingIn = null;
 
-/** @type {string[]} */
-let loraNames = [];
-const prompts = new Prompts({
-  server, rememberForUndo, loraNames: () => loraNames, nodeShown: (id) => app.canvas.graph?.getNodeById(id) ?? null,
-});
+const prompts = new Prompts({ server, rememberForUndo, nodeShown: (id) => app.canvas.graph?.getNodeById(id) ?? null });
 
 api.addEventListener("lora_rack_get", ({ detail }) => server.jobs.heard(detail));
 server.jobs.changed = (/** @type {import("./getting/jobs.js").Job} */ job) => {
@@ -90,10 +85,11 @@ app.registerExtension({
   },
   beforeRegisterNodeDef(_type, definition) {
     if (definition.name.startsWith(OURS)) translateDefinition(definition);
-    if (definition.name === LOAD_NODE) takeNames(definition.input.required?.lora_name);
+    prompts.takeNames(definition);
   },
   nodeCreated(node) {
     if (node.comfyClass?.startsWith(OURS)) labelNode(node);
+    if (node.comfyClass?.startsWith(OURS)) mountNamer(node, server, host);
     if (node.comfyClass === STACK_NODE) mountRack(node);
     if (node.comfyClass === BLOCKS_NODE) mountEqualiser(node, server, host);
     if (SWEEP_NODES.includes(node.comfyClass ?? "")) mountScrubber(node, (path) => api.apiURL(path), host);
@@ -101,13 +97,6 @@ app.registerExtension({
     if (APPLYING.includes(node.comfyClass ?? "")) handOnVerdicts(node);
   },
 });
-
-/** Take the names of the LoRAs that are here. @param {unknown[]} [combo] as the host's versions list its options */
-function takeNames(combo) {
-  const [listed, options] = /** @type {[unknown, {options?: string[]}?]} */ (combo ?? []);
-  loraNames = Array.isArray(listed) ? listed : options?.options ?? [];
-  prompts.refresh();
-}
 
 /** @param {LGraphNode} node */
 function mountRack(node) {
@@ -170,7 +159,7 @@ function textChanged(node, text, value) {
   node.graph?.setDirtyCanvas(true, true);
 }
 
-/** @param {LGraphNode} node @param {Widget} widget @param {number} value */
+/** @param {LGraphNode} node @param {Widget} widget @param {number | string} value */
 function setValue(node, widget, value) {
   for (const held of new Set([widget, ...holders(node, widget.name)])) {
     held.value = value;

@@ -11,6 +11,7 @@ export const later = {
   equaliserPanel: () => dressed("./equaliser/style.css", import("./equaliser/panel.mjs")),
   curve: () => dressed("./rack/curve.css", import("./rack/curve_view.mjs")),
   scrubber: () => dressed("./scrubber/style.css", import("./scrubber/scrubber_view.mjs")),
+  namer: () => dressed("./namer/style.css", import("./namer/namer.mjs")),
   prompts: () => dressed("./prompt/style.css", import("./prompt/desk.mjs")),
   infotext: () => dressed("./moving_in/style.css", import("./infotext/infotext.mjs")),
   getting: () => dressed("./getting/style.css", import("./getting/offer.mjs")),

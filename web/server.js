@@ -9,13 +9,9 @@ import { TEXTS } from "./texts.js";
 /** @typedef {import("./answers.mjs").Profile} Profile */
 /** @typedef {import("./answers.mjs").Curve} Curve */
 /** @typedef {import("./answers.mjs").Drawing} Drawing */
-/** @typedef {import("./answers.mjs").TagMeaning} TagMeaning */
 /** @typedef {import("./answers.mjs").RowData} RowData */
 /** @typedef {import("./answers.mjs").Written} Written */
 /** @typedef {import("./answers.mjs").CardPage} CardPage */
-/** @typedef {import("./answers.mjs").Done} Done */
-/** @typedef {import("./answers.mjs").Left} Left */
-/** @typedef {import("./answers.mjs").Conversion} Conversion */
 /** @typedef {import("./answers.mjs").Fetch} Fetch */
 
 /** An answer that says why not: `problem.type` is the class of the error in Python. */
@@ -61,14 +57,6 @@ export class Server {
     return this.ask(`loras?${new URLSearchParams({ query, offset: `${offset}`, limit: `${limit}` })}`);
   }
 
-  /**
-   * @param {string} name
-   * @returns {Promise<Card & {size: number, modified_s: number, metadata: Record<string, string>}>}
-   */
-  info(name) {
-    return this.ask(`info?${new URLSearchParams({ name })}`);
-  }
-
   /** @param {Card} card */
   thumbnailUrl(card) {
     return this.apiUrl(`/lora_rack/thumbnail?${new URLSearchParams({ name: card.name, v: card.preview })}`);
@@ -106,34 +94,6 @@ export class Server {
   }
 
   /**
-   * What each tag of a prompt means, and which file it names.
-   *
-   * @param {string[]} tags
-   * @returns {Promise<TagMeaning[]>}
-   */
-  async tags(tags) {
-    return (await this.post("tags", { tags })).tags;
-  }
-
-  /**
-   * A prompt without the tags that begin at some places, and the rows of those tags.
-   *
-   * @param {string} text
-   * @param {number[]} starts
-   * @returns {Promise<{text: string, rows: RowData[]}>}
-   */
-  untag(text, starts) {
-    return this.#post("untag", { text, starts });
-  }
-
-  /** The names of the textual inversions that the host lists. @returns {Promise<string[]>} */
-  async embeddings() {
-    const answer = await this.fetchApi("/embeddings");
-    if (!answer.ok) throw new Error(`/embeddings: ${answer.status} ${answer.statusText}`);
-    return answer.json();
-  }
-
-  /**
    * The rows of the LoRAs a picture or a workflow was made with.
    *
    * @param {Blob} file
@@ -162,17 +122,6 @@ export class Server {
    */
   blocks(drawing) {
     return this.post("blocks", drawing);
-  }
-
-  /**
-   * A workflow with other nodes in the place of some; see nodes/page/convert_routes.py.
-   *
-   * @param {"rack" | "loaders"} to
-   * @param {{workflow: object, nodes: string[], subgraph: string}} place without nodes, all of the workflow
-   * @returns {Promise<Conversion>}
-   */
-  convert(to, { workflow, nodes, subgraph }) {
-    return this.post("convert", { to, workflow, subgraph, nodes: nodes.length ? nodes : null });
   }
 
   /** @param {string} text what A1111 writes about a picture */

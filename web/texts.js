@@ -61,6 +61,7 @@ export const TEXTS = localised("rack", {
   nothingFound: "No LoRA matches.",
   noFiles: "There is no LoRA in the loras folders. Put one there and press R.",
   inRack: "in the rack",
+  choosePicture: "Choose a LoRA by its picture",
   pickerHint: "↑ ↓ choose · Enter adds · Esc closes",
   closes: "Close",
   family: "Base family",

@@ -181,3 +181,23 @@ def test_what_the_helpers_take_of_a_key(bench: Workbench, rendering: str) -> Non
     (bench.pictures / f"prompt-times-{rendering}.json").write_text(json.dumps(taken))
     assert statistics.median(listed) < 500
     assert statistics.median(frames) < 160
+
+
+@pytest.mark.parametrize("kind", ["LoraRackLoad", "LoraRackInspect"])
+def test_a_named_lora_is_chosen_by_its_picture(bench: Workbench, rendering: str, kind: str) -> None:
+    node = bench.page.evaluate(
+        "([kind, name]) => { const node = LiteGraph.createNode(kind); node.pos = [330, 130];"
+        " app.graph.add(node); node.widgets.find((one) => one.name === 'lora_name').value = name;"
+        " app.canvas.setDirty(true, true); return String(node.id); }",
+        [kind, f"{OIL}.safetensors"],
+    )
+    bench.page.get_by_role("button", name="Choose a LoRA by its picture").click()
+    picker = bench.page.get_by_role("dialog", name="Add LoRA")
+    picker.get_by_role("combobox").fill("ink wash")
+    expect(picker.get_by_role("option").first).to_contain_text("ink_wash")
+    picker.get_by_role("option").first.click()
+    bench.page.keyboard.press("Escape")
+    card = bench.page.get_by_role("button", name="Choose a LoRA by its picture: ink_wash")
+    expect(card).to_contain_text("Stable Diffusion 1")
+    assert bench.prompt()[node]["inputs"]["lora_name"] == f"{INK}.safetensors"
+    bench.picture(f"namer-{kind}-{rendering}")

@@ -2,6 +2,7 @@
 // hands over the graph and loads the answer, if it is still about the graph that is open.
 
 import { problemOf } from "../server.js";
+import { askConverted } from "./converting.mjs";
 import { showReport } from "./report.mjs";
 import { countText, TEXTS } from "./texts.js";
 
@@ -89,7 +90,7 @@ export class MovingIn {
   /** @param {Target} target @param {Place} place */
   async #ask(target, place) {
     try {
-      return await this.server.convert(target, place);
+      return await askConverted(this.server, target, place);
     } catch (error) {
       this.hooks.say("error", TEXTS.failed, problemOf(error).message);
       return null;

@@ -3,7 +3,7 @@
 import { button, element } from "../parts/dom.js";
 import { nodeText, TEXTS } from "./texts.js";
 
-/** @typedef {import("../server.js").Done} Done @typedef {import("../server.js").Left} Left */
+/** @typedef {import("./converting.mjs").Done} Done @typedef {import("./converting.mjs").Left} Left */
 
 /**
  * @param {string} title

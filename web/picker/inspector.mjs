@@ -33,7 +33,7 @@ export async function openInspector(place, server, card) {
     [TEXTS.words, card.words.join(", ")], [TEXTS.sourcePage, card.source],
   ]);
   try {
-    const { metadata, size, modified_s } = await server.info(card.name);
+    const { metadata, size, modified_s } = await askInfo(server, card.name);
     fill(facts, [[TEXTS.size, sizeText(size)], [TEXTS.changed, new Date(modified_s * 1000).toLocaleString()]]);
     fill(facts, Object.entries(metadata).sort(([one], [other]) => one.localeCompare(other)));
   } catch (error) {
@@ -47,3 +47,10 @@ function fill(facts, pairs) {
     if (value) facts.append(element("dt", {}, name), element("dd", {}, value.slice(0, 2000)));
   }
 }
+
+/**
+ * @param {Server} server
+ * @param {string} name
+ * @returns {Promise<Card & {size: number, modified_s: number, metadata: Record<string, string>}>}
+ */
+const askInfo = (server, name) => server.ask(`info?${new URLSearchParams({ name })}`);

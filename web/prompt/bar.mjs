@@ -1,7 +1,7 @@
 // The bar under a prompt's box: a button to choose a LoRA with its picture, a chip for each tag, and the way to a rack.
 
 import { button, element, setAttribute, setText } from "../parts/dom.js";
-import { isWired } from "../parts/node.js";
+import { isWired } from "../parts/wires.mjs";
 import { TEXTS as RACK } from "../texts.js";
 import { Chip } from "./chip.mjs";
 import { TEXTS } from "./texts.mjs";

@@ -11,7 +11,7 @@ import { isPutting, put } from "./typing.mjs";
  * @typedef {import("./lexer.mjs").Tag} Tag
  * @typedef {import("./ink.mjs").Mark} Mark
  * @typedef {import("./meanings.mjs").Meanings} Meanings
- * @typedef {import("../server.js").TagMeaning} TagMeaning
+ * @typedef {import("./asking.mjs").TagMeaning} TagMeaning
  *
  * @typedef {object} Owner whose value the box shows
  * @property {LGraphNode} node

@@ -10,7 +10,7 @@ import { tagLabel } from "./texts.mjs";
  * @typedef {import("./box.mjs").Box} Box
  * @typedef {import("./desk.mjs").Desk} Desk
  * @typedef {import("./lexer.mjs").Tag} Tag
- * @typedef {import("../server.js").TagMeaning} TagMeaning
+ * @typedef {import("./asking.mjs").TagMeaning} TagMeaning
  */
 
 const SCALE = { reset: 1, low: -1, high: 2 };

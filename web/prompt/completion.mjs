@@ -2,6 +2,7 @@
 
 import { element, setAttribute, setText } from "../parts/dom.js";
 import { stemOf, folderOf, Thumbnail } from "../parts/thumbnail.js";
+import { askEmbeddings } from "./asking.mjs";
 import { contextAt } from "./context.mjs";
 import { Names } from "./search.mjs";
 import { canBeTagged, closedTag, spelled } from "./tags.mjs";
@@ -140,7 +141,7 @@ export class Completion {
 
   async #fetchEmbeddings() {
     try {
-      const names = await this.desk.host.server.embeddings();
+      const names = await askEmbeddings(this.desk.host.server);
       this.embeddings = new Names(names.filter((name) => !/[\s,()\\]/.test(name))); // no prompt can hold those
       if (this.box) this.#find();
     } catch {

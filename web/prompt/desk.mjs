@@ -53,6 +53,11 @@ export class Desk {
 
   /** @param {LGraphNode} node with prompts */
   add(node) {
+    const { onConnectionsChange } = node;
+    node.onConnectionsChange = (...details) => {
+      onConnectionsChange?.apply(node, details);
+      this.lookSoon();
+    };
     for (const widget of this.host.promptsOf(node)) {
       if (widget.element) this.owners.set(widget.element, { node, widget });
       const { setValue } = widget.options;

@@ -12,7 +12,7 @@ import { put } from "./typing.mjs";
  * @typedef {import("./box.mjs").Box} Box
  * @typedef {import("./lexer.mjs").Tag} Tag
  * @typedef {import("./desk.mjs").Desk} Desk
- * @typedef {import("../server.js").TagMeaning} TagMeaning
+ * @typedef {import("./asking.mjs").TagMeaning} TagMeaning
  */
 
 const GAP_PX = 6;

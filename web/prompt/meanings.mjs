@@ -1,8 +1,9 @@
 // What the tags of prompts mean, as the server says. A tag means the same wherever it stands, so each is asked about once.
 
 import { OneAtATime } from "../parts/one_at_a_time.js";
+import { askTags } from "./asking.mjs";
 
-/** @typedef {import("../server.js").Server} Server @typedef {import("../server.js").TagMeaning} TagMeaning */
+/** @typedef {import("../server.js").Server} Server @typedef {import("./asking.mjs").TagMeaning} TagMeaning */
 
 const PAUSE_MS = 90; // a tag that is being typed is another one with each key
 const AT_ONCE = 500;
@@ -76,7 +77,7 @@ export class Meanings {
     if (!tags.length) return;
     const { turn } = this;
     try {
-      const meanings = await this.server.tags(tags);
+      const meanings = await askTags(this.server, tags);
       if (turn !== this.turn) return this.changed();
       tags.forEach((tag, place) => this.#keep(tag, meanings[place]));
       this.isSilent = false;

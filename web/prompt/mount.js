@@ -1,49 +1,38 @@
-// Which inputs of which nodes are prompts. The helpers on them come when the first such node does.
+// Which inputs are prompts. The helpers on them come when the first such node does.
 
 import { later } from "../later.js";
 
-/**
- * @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode
- * @typedef {import("../../../scripts/app.js").Widget} Widget
- * @typedef {import("./desk.mjs").Desk} Desk
- */
+/** @typedef {import("../../../scripts/app.js").LGraphNode} LGraphNode */
 
 /** @type {Record<string, string[]>} */
 const PROMPTS = { LoraRackPrompt: ["text"], LoraRackEncode: ["positive", "negative"] };
 
-/** The prompts of a node. @param {LGraphNode} node @returns {Widget[]} */
-export function promptsOf(node) {
-  const names = PROMPTS[node.comfyClass ?? ""] ?? [];
-  return (node.widgets ?? []).filter(({ name }) => names.includes(name));
-}
+/** @param {LGraphNode} node */
+const promptsOf = (node) =>
+  (node.widgets ?? []).filter(({ name }) => PROMPTS[node.comfyClass ?? ""]?.includes(name));
 
 export class Prompts {
-  /** @param {Omit<import("./desk.mjs").Host, "promptsOf">} host */
+  /** @param {Omit<import("./desk.mjs").Host, "promptsOf" | "loraNames">} host */
   constructor(host) {
-    this.host = { ...host, promptsOf };
-    /** @type {Promise<Desk> | null} */
+    /** @type {string[]} */
+    this.names = [];
+    this.host = { ...host, promptsOf, loraNames: () => this.names };
+    /** @type {Promise<import("./desk.mjs").Desk> | null} */
     this.desk = null;
   }
 
   /** @param {LGraphNode} node */
   add(node) {
     if (!promptsOf(node).length) return;
-    this.desk ??= this.#load();
-    const { onConnectionsChange } = node;
-    node.onConnectionsChange = (...details) => {
-      onConnectionsChange?.apply(node, details);
-      void this.desk?.then((desk) => desk.lookSoon());
-    };
+    this.desk ??= later.prompts().then(({ Desk }) => new Desk(this.host));
     this.desk.then((desk) => desk.add(node), () => (this.desk = null)); // the prompt is the host's all the same
   }
 
-  /** Files came or went. */
-  refresh() {
+  /** Files came or went. @param {import("../../../scripts/app.js").NodeDefinition} definition */
+  takeNames({ name, input }) {
+    if (name !== "LoraRackLoad") return;
+    const [listed, options] = /** @type {any[]} */ (input.required?.lora_name ?? []);
+    this.names = Array.isArray(listed) ? listed : options?.options ?? [];
     void this.desk?.then((desk) => desk.refresh());
-  }
-
-  async #load() {
-    const { Desk } = await later.prompts();
-    return new Desk(this.host);
   }
 }

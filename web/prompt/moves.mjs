@@ -2,6 +2,7 @@
 // when a tag goes, the server says, as it is the server that takes tags out of a prompt.
 
 import { problemOf } from "../server.js";
+import { askUntag } from "./asking.mjs";
 import { TEXTS } from "./texts.mjs";
 import { put } from "./typing.mjs";
 import { addRack, rackBefore } from "./wiring.mjs";
@@ -87,7 +88,7 @@ export class Moves {
   async #without(box, tags) {
     const { text } = box;
     try {
-      const left = await this.desk.host.server.untag(text, tags.map(({ start }) => start));
+      const left = await askUntag(this.desk.host.server, text, tags.map(({ start }) => start));
       return box.area.value === text ? left : null; // it was typed into meanwhile
     } catch (error) {
       box.say(problemOf(error).message);

@@ -2,7 +2,7 @@
 
 import { cleanStrength } from "../rack/rows.js";
 
-/** @typedef {import("../server.js").TagMeaning} TagMeaning */
+/** @typedef {import("./asking.mjs").TagMeaning} TagMeaning */
 
 /**
  * A tag with its strength set, and what it means until the server says it. A strength for the text encoder that is
