@@ -6,9 +6,11 @@ borrowed. The device is called cpu:0, which the host takes for another than the 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 from unittest import mock
 
@@ -17,6 +19,7 @@ import comfy.model_management
 import comfy.model_patcher
 import comfy.ops
 import torch
+from in_host import PACK_NAME
 from torch import Tensor
 
 DEVICE = torch.device("cpu:0")
@@ -24,9 +27,13 @@ DEVICE = torch.device("cpu:0")
 
 @dataclass
 class Memory:
-    """What the stand-in saw: pages now borrowed, how often one was, and whether it has any room."""
+    """What the stand-in saw: pages now borrowed, how often one was, and whether it has any room.
+
+    `lent` counts the weights this pack holds: the host's own layers give none back after an error.
+    """
 
     has_room: bool = True
+    lent: int = 0
     borrowed: dict[int, int] = field(default_factory=dict)
     faults: int = 0
 
@@ -97,11 +104,15 @@ def _library(memory: Memory) -> dict[str, Any]:
     }
 
 
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals["__name__"]).startswith(PACK_NAME)
+
+
 @contextmanager
 def stand_in() -> Iterator[Memory]:
     """While the host's dynamic patchers work here."""
     memory = Memory()
-    cast = comfy.ops.cast_bias_weight
+    cast, uncast = comfy.ops.cast_bias_weight, comfy.ops.uncast_bias_weight
 
     def cast_to_device(module: Any, input: Any = None, **options: Any) -> Any:
         if hasattr(module, "_v"):
@@ -109,7 +120,13 @@ def stand_in() -> Iterator[Memory]:
             options.setdefault("dtype", None if input is None else input.dtype)
             options["bias_dtype"] = options.get("bias_dtype") or options["dtype"]
             input = None
-        return cast(module, input, **options)
+        found = cast(module, input, **options)
+        memory.lent += _is_ours(sys._getframe(1))
+        return found
+
+    def give_back(*lent: Any) -> None:
+        memory.lent -= _is_ours(sys._getframe(1))
+        uncast(*lent)
 
     def is_cpu(device: Any) -> bool:
         return bool(device.type == "cpu" and device.index is None)
@@ -117,6 +134,7 @@ def stand_in() -> Iterator[Memory]:
     patches = [mock.patch(f"comfy_aimdo.{name}", value) for name, value in _library(memory).items()]
     patches += [
         mock.patch.object(comfy.ops, "cast_bias_weight", cast_to_device),
+        mock.patch.object(comfy.ops, "uncast_bias_weight", give_back),
         mock.patch.object(comfy.model_management, "is_device_cpu", is_cpu),
         mock.patch.object(comfy.cli_args.args, "disable_pinned_memory", True),
     ]

@@ -32,7 +32,7 @@ def _dynamic(model: Any) -> Iterator[Any]:
     with dynamic_memory.stand_in() as memory:
         with dynamic_memory.dynamic(model) as patcher:
             yield patcher
-        assert memory.still_borrowed == 0
+        assert memory.lent == 0
 
 
 def _run(room: Room) -> None:
