@@ -318,7 +318,9 @@ function handOnVerdicts(node) {
   node.onExecuted = function (output) {
     onExecuted?.call(this, output);
     const verdicts = output?.lora_rack;
-    if (Array.isArray(verdicts)) void judgeAll(racksBefore(node), verdicts);
+    if (!Array.isArray(verdicts)) return;
+    prompts.judge(verdicts);
+    void judgeAll(racksBefore(node), verdicts);
   };
 }
 

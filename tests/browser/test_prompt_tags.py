@@ -171,6 +171,24 @@ def test_each_way_to_write_a_strength_is_changed_where_it_is_written(bench: Work
         prompt.holds(f"words {tag}")
 
 
+def test_the_hint_says_what_became_of_the_lora_in_the_last_run(bench: Workbench) -> None:
+    prompt = add_prompt(bench, LAKE)
+    prompt.caret("ink")
+    hint = bench.page.get_by_role("group", name="LoRA tag ink_wash")
+    expect(hint).to_contain_text("Stable Diffusion 1")
+    bench.page.evaluate(
+        """(name) => {
+            const apply = LiteGraph.createNode("LoraRackApply");
+            app.graph.add(apply);
+            const text = "64 of 64 layers\\nand more";
+            apply.onExecuted({ lora_rack: [{ name, state: "ok", reason: "", text }] });
+        }""",
+        f"{INK}.safetensors",
+    )
+    expect(hint).to_contain_text("64 of 64 layers")
+    expect(hint).not_to_contain_text("and more")
+
+
 def test_the_tag_under_the_caret_shows_its_file_and_a_fader(bench: Workbench, rendering: str) -> None:
     prompt = add_prompt(bench, f"{LAKE} <lora:style/inkwash:1>")
     prompt.caret("ink_wash", 3)

@@ -41,6 +41,8 @@ export class Desk {
     this.moves = new Moves(this);
     /** @type {WeakMap<Box, HTMLElement>} */
     this.bars = new WeakMap();
+    /** @type {Map<string, string>} what became of a file in the last run that applied it */
+    this.verdicts = new Map();
     this.hint = new Hint(this);
     const seen = new MutationObserver((changes) => {
       if (changes.some(({ addedNodes }) => [...addedNodes].some(holdsBox))) this.lookSoon();
@@ -97,9 +99,10 @@ export class Desk {
     return this.completion.isOpen;
   }
 
-  /** @param {Box} _box @param {import("./lexer.mjs").Tag} _tag @returns {string} what became of it in the last run */
-  verdictOn(_box, _tag) {
-    return "";
+  /** @param {import("../rack/editor.js").Verdict[]} verdicts of a run */
+  judge(verdicts) {
+    for (const { name, text } of verdicts) this.verdicts.set(name, text.split("\n", 1)[0]);
+    this.hint.draw();
   }
 
   #look() {

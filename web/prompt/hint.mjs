@@ -146,17 +146,17 @@ export class Hint {
     this.title.hidden = meaning !== null && !name;
     setText(this.folder, folderOf(name));
     setText(this.family, card?.family ?? "");
-    this.#fillNote(box, tag, problem);
+    this.#fillNote(tag, problem, this.desk.verdicts.get(card?.name ?? "") ?? "");
     this.#fillWords(box, card?.words ?? []);
     this.strength.hidden = !row;
     if (row) this.#showFader(stemOf(name), row.strength_model);
   }
 
-  /** @param {Box} box @param {Tag} tag @param {import("../server.js").Problem | null} problem */
-  #fillNote(box, tag, problem) {
+  /** @param {Tag} tag @param {import("../server.js").Problem | null} problem @param {string} verdict */
+  #fillNote(tag, problem, verdict) {
     const off = { "": "", line: TEXTS.offByLine, comment: TEXTS.offByComment }[tag.off];
     const kinds = /** @type {Record<string, string>} */ ({ MissingLora: RACK.missing, AmbiguousLora: RACK.ambiguous });
-    const said = problem ? kinds[problem.type] ?? problem.message : off || this.desk.verdictOn(box, tag);
+    const said = problem ? kinds[problem.type] ?? problem.message : off || verdict;
     this.note.classList.toggle("is-wrong", problem !== null);
     this.note.hidden = !said;
     this.note.replaceChildren(element("span", {}, said));

@@ -28,6 +28,11 @@ export class Prompts {
     this.desk.then((desk) => desk.add(node), () => (this.desk = null)); // the prompt is the host's all the same
   }
 
+  /** @param {import("../rack/editor.js").Verdict[]} verdicts what became of the LoRAs of a run */
+  judge(verdicts) {
+    void this.desk?.then((desk) => desk.judge(verdicts));
+  }
+
   /** Files came or went. @param {import("../../../scripts/app.js").NodeDefinition} definition */
   takeNames({ name, input }) {
     if (name !== "LoraRackLoad") return;
