@@ -23,6 +23,7 @@ def apply_rows(
 
     Raises what `host.apply_stack` does.
     """
+    host.hash_soon(entries)
     applied = host.apply_stack(model, clip, entries, mismatch == "error", mode)
     host.note_applied(type(node).__name__, entries, extra_pnginfo)
     return applied

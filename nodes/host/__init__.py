@@ -21,7 +21,7 @@ from .library import (
     resolve_active,
     resolve_name,
 )
-from .made_with import note_applied, on_prompt, record, used
+from .made_with import hash_soon, note_applied, on_prompt, record, used
 from .overlapping import measure_stack
 from .patching import Applied, apply_stack
 from .pictures import (
@@ -58,6 +58,7 @@ __all__ = [
     "fetcher",
     "find_slider",
     "fingerprint",
+    "hash_soon",
     "inspect_lora",
     "listed_paths",
     "locate",

@@ -4,6 +4,9 @@ The host's savers write each value of `extra_pnginfo` as JSON. Ours is worked ou
 above the saver, what those of this pack applied when they ran last with the same inputs. So a node that the
 host did not run again, as nothing above it changed, is in the picture all the same, and a node in another
 branch is not. RECORDS keeps what was applied, by a digest of a node and of all above it.
+
+A file is hashed in whole when it is first used, by a thread of its own, while the model loads and samples;
+only who asks for the hashes waits for it.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from functools import lru_cache
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 from comfy_execution.progress import get_progress_state
@@ -33,8 +36,48 @@ Json = dict[str, Any]
 _MOST_RECORDS = 4096
 _HASH_DIGITS = 10  # Civitai's AutoV2
 
+_Names = tuple[str, str, str]
+"""The SHA256 of a file, that of its tensors, and its page."""
+
+# A file and what lies beside it → its names, as soon as they are worked out.
+_NAMES: Recent[tuple[Stamp, str], Future[_Names]] = Recent(1024)
+_HASHING = ThreadPoolExecutor(2, thread_name_prefix="lora_rack_hashing")
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """An entry, and what its file is known by elsewhere; None where it does not act or cannot be read."""
+
+    entry: Entry
+    names: Future[_Names] | None
+
+    @property
+    def with_hash(self) -> Entry:
+        if self.entry.hash or self.names is None:
+            return self.entry
+        return replace(self.entry, hash=self.names.result()[0][:_HASH_DIGITS])
+
+
+@dataclass(frozen=True, eq=False)
+class _Noted:
+    """What a node of class `kind` applied."""
+
+    kind: str
+    rows: tuple[_Row, ...]
+    axes: tuple[tuple[Axis, _Row], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, entries: Iterable[Entry], axes: Iterable[Axis]) -> _Noted:
+        return cls(kind, tuple(map(_row, entries)), tuple((axis, _row(axis.entry)) for axis in axes))
+
+    def applied(self) -> Applied:
+        """With the hashes; waits for them."""
+        varied = [replace(axis, entry=row.with_hash) for axis, row in self.axes]
+        return Applied("", self.kind, stack_text(row.with_hash for row in self.rows), axes_text(varied))
+
+
 # Digest of a node and of all above it → what it applied, once for each run over a list of inputs.
-RECORDS: Recent[str, tuple[Applied, ...]] = Recent(_MOST_RECORDS)
+RECORDS: Recent[str, tuple[_Noted, ...]] = Recent(_MOST_RECORDS)
 
 
 class _WhatWasApplied(Json):
@@ -48,27 +91,34 @@ class _WhatWasApplied(Json):
         return {"version": self["version"]}
 
 
+def hash_soon(entries: Iterable[Entry]) -> None:
+    """Begin to work out what the files are known by. Raises UnresolvedLora."""
+    for entry in entries:
+        _row(entry)
+
+
 def used(entries: Iterable[Entry]) -> list[Used]:
     """The entries that act, and what their files are known by elsewhere. Raises UnresolvedLora."""
-    return [Used(entry, *_names_of(entry)) for entry in entries if entry.is_active]
+    rows = [_row(entry) for entry in entries if entry.is_active]
+    return [Used(row.entry, *(row.names.result() if row.names else ())) for row in rows]
 
 
 def record(kind: str, entries: Iterable[Entry], axes: Iterable[Axis] = ()) -> Json:
     """What a picture says that one node of class `kind` made by itself."""
-    return applied_to_json([_applied(kind, entries, axes)])
+    return applied_to_json([_Noted.of(kind, entries, axes).applied()])
 
 
 def note_applied(kind: str, entries: Iterable[Entry], pnginfo: Any, axes: Iterable[Axis] = ()) -> None:
     """Keep what a node of class `kind` applied, for savers to write. `pnginfo` is its hidden input."""
-    applied = _applied(kind, entries, axes)
+    noted = _Noted.of(kind, entries, axes)
     context = get_executing_context()
     if context is None:  # called by a program, not by the host's executor
         if isinstance(pnginfo, dict):
-            pnginfo[RECORD] = applied_to_json([applied])
+            pnginfo[RECORD] = applied_to_json([noted.applied()])
         return
     key = _digests(_upstream(context.node_id))[context.node_id]
     before = (RECORDS.get(key) or ())[: context.list_index or 0]
-    RECORDS.put(key, (*before, applied))
+    RECORDS.put(key, (*before, noted))
     promise(pnginfo)
 
 
@@ -94,29 +144,29 @@ def _is_ours(node: Any) -> bool:
     return isinstance(node, dict) and str(node.get("class_type")).startswith("LoraRack")
 
 
-def _applied(kind: str, entries: Iterable[Entry], axes: Iterable[Axis]) -> Applied:
-    varied = [replace(axis, entry=_with_hash(axis.entry)) for axis in axes]
-    return Applied("", kind, stack_text(map(_with_hash, entries)), axes_text(varied))
-
-
-def _with_hash(entry: Entry) -> Entry:
-    if entry.hash or not entry.is_active:
-        return entry
-    return replace(entry, hash=_names_of(entry)[0][:_HASH_DIGITS])
-
-
-def _names_of(entry: Entry) -> tuple[str, str, str]:
+def _row(entry: Entry) -> _Row:
+    if not entry.is_active:
+        return _Row(entry, None)
     path = lora_path(entry)
     try:
-        return _names(Stamp.of(path), words_stamp(path))
+        place = Stamp.of(path), words_stamp(path)
     except FileError:  # it was applied all the same
+        return _Row(entry, None)
+    names = _NAMES.get(place)
+    if names is None:
+        names = _HASHING.submit(_names_of, place[0])
+        _NAMES.put(place, names)
+    return _Row(entry, names)
+
+
+def _names_of(stamp: Stamp) -> _Names:
+    """What a file is known by; nothing where it cannot be read, or is another by now."""
+    try:
+        hashes = INDEX.measure(stamp.path)
+        if Stamp.of(stamp.path) != stamp:
+            return "", "", ""
+    except FileError:
         return "", "", ""
-
-
-@lru_cache(maxsize=1024)
-def _names(stamp: Stamp, beside: str) -> tuple[str, str, str]:
-    """The SHA256 of a file, that of its tensors, and its page, as `beside` tells. Raises FileError."""
-    hashes = INDEX.measure(stamp.path)
     return hashes.sha256, hashes.tensors, page_beside(stamp.path)
 
 
@@ -128,7 +178,7 @@ def _applied_above() -> list[Applied]:
     place = (context.list_index if context is not None else None) or 0
     found = [(node, RECORDS.get(digests[node])) for node in order]
     # The host repeats the last of a list that is too short, as here.
-    return [replace(runs[min(place, len(runs) - 1)], node=node) for node, runs in found if runs]
+    return [replace(runs[min(place, len(runs) - 1)].applied(), node=node) for node, runs in found if runs]
 
 
 def _upstream(last: str | None) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import inspect
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +64,27 @@ def test_a_sweep_carries_what_its_lora_says(pack: Any, model: tuple[Any, Any]) -
 def test_files_that_say_nothing_change_nothing(pack: Any, model: tuple[Any, Any]) -> None:
     ours, _, _ = our_stack(pack, *model, [("c", 0.8, 0.0)])
     assert "lora_metadata" not in ours.attachments
+
+
+def test_a_new_file_is_hashed_while_the_graph_goes_on(
+    pack: Any, lora_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is there before the hashes are; who asks for them waits."""
+    made_with = importlib.import_module(f"{pack.__name__}.nodes.host.made_with")
+    model, _ = layouts.load("sd15", torch.float32)
+    lora_files.save(lora_folder / "new.safetensors", kohya_tensors("sd15", model, None, 7))
+    may_read = threading.Event()
+    measure = made_with.INDEX.measure
+
+    def waits(path: Path) -> Any:
+        assert may_read.wait(30)
+        return measure(path)
+
+    monkeypatch.setattr(made_with.INDEX, "measure", waits)
+    try:
+        loaded, _, _ = pack.NODE_CLASS_MAPPINGS["LoraRackLoad"]().load(model, "new.safetensors", 1.0, 0.0)
+        assert loaded.patches
+    finally:
+        may_read.set()
+    (used,) = made_with.used([made_with.Entry("new")])
+    assert used.sha256 == hashlib.sha256((lora_folder / "new.safetensors").read_bytes()).hexdigest()
