@@ -15,6 +15,7 @@ import { addView, lookAgain, lookInto } from "./parts/node.js";
 import { Prompts } from "./prompt/mount.js";
 import { RackEditor } from "./rack/editor.js";
 import { RackView } from "./rack/rack_view.js";
+import { handOnVerdicts } from "./rack/verdicts.js";
 import { mountScrubber } from "./scrubber/mount.js";
 import { Server } from "./server.js";
 import { TEXTS } from "./texts.js";
@@ -26,7 +27,6 @@ const STACK_NODE = "LoraRackStack";
 const BLOCKS_NODE = "LoraRackBlocks";
 const SWEEP_NODES = ["LoraRackSliderPreview", "LoraRackSweepSheet"];
 const APPLYING = ["LoraRackApply", "LoraRackEncode"];
-const STACK_TYPE = "LORA_STACK";
 const TEXT_WIDGET = "text";
 const RACK_WIDGET = "lora_rack";
 const MIN_WIDTH_PX = 420;
@@ -94,7 +94,7 @@ app.registerExtension({
     if (node.comfyClass === BLOCKS_NODE) mountEqualiser(node, server, host);
     if (SWEEP_NODES.includes(node.comfyClass ?? "")) mountScrubber(node, (path) => api.apiURL(path), host);
     prompts.add(node);
-    if (APPLYING.includes(node.comfyClass ?? "")) handOnVerdicts(node);
+    if (APPLYING.includes(node.comfyClass ?? "")) handOnVerdicts(node, racks, prompts);
   },
 });
 
@@ -306,47 +306,4 @@ function followWires(node, editor, view) {
     if (held) editor.setText(String(held.value ?? "")); // edited in here, it changes there
     view.draw();
   });
-}
-
-/**
- * After a run, tell the racks whose stacks a node has applied what became of their rows.
- *
- * @param {LGraphNode} node
- */
-function handOnVerdicts(node) {
-  const { onExecuted } = node;
-  node.onExecuted = function (output) {
-    onExecuted?.call(this, output);
-    const verdicts = output?.lora_rack;
-    if (!Array.isArray(verdicts)) return;
-    prompts.judge(verdicts);
-    void judgeAll(racksBefore(node), verdicts);
-  };
-}
-
-/** @param {RackEditor[]} editors @param {import("./rack/editor.js").Verdict[]} verdicts */
-async function judgeAll(editors, verdicts) {
-  let left = verdicts;
-  for (const editor of editors) {
-    await editor.known(); // which rows a verdict is of shows by their files
-    left = editor.judge(left);
-  }
-}
-
-/**
- * The racks a node's stack comes from, along the wires of its graph.
- *
- * @param {LGraphNode} node
- * @param {Set<LGraphNode>} [seen]
- * @returns {RackEditor[]}
- */
-function racksBefore(node, seen = new Set()) {
-  if (seen.has(node)) return [];
-  seen.add(node);
-  const here = racks.get(node);
-  const before = (node.inputs ?? []).flatMap(({ type, link }, place) => {
-    const origin = link != null && (type === STACK_TYPE || type === "*") ? node.getInputNode(place) : null;
-    return origin ? racksBefore(origin, seen) : [];
-  });
-  return here ? [...before, here] : before;
 }
