@@ -72,8 +72,8 @@ def test_only_listed_files_are_measured(client: HostClient, name: str) -> None:
     [
         ({"blocks": 3}, "blocks must be a text"),
         ({"weights": [1]}, "weights must be an object"),
-        ({"weights": {"J00": "much"}}, "the weight of 'J00' must be a number or null"),
-        ({"weights": {"J00": True}}, "the weight of 'J00' must be a number or null"),
+        ({"weights": {"J00": "much"}}, "the weight of 'J00' must be a number from -1000 to 1000 or null"),
+        ({"weights": {"J00": True}}, "the weight of 'J00' must be a number from -1000 to 1000 or null"),
         ({"weights": {"IN04": 0.5}}, "Stable Diffusion 3 has no block IN04"),
         ({"blocks": "IN04=0.5"}, "expected a block of Stable Diffusion 3"),
     ],
