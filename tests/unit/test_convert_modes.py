@@ -104,7 +104,7 @@ def test_an_output_beyond_the_trigger_words_has_no_like() -> None:
     assert "output 3 is connected" in both(graph)[1].left[0].reason
 
 
-@pytest.mark.parametrize("tag", ["<hypernet:foo:1>", "<loractl:foo:1>"])
+@pytest.mark.parametrize("tag", ["<hypernet:foo:1>", "<loractl:foo:1:hr=1>"])
 def test_a_prompt_our_node_would_refuse_stays(tag: str) -> None:
     graph = _tagged(f"a lake <lora:ink:0.8> {tag}", "dull")
     prompt, conversion = both(graph)
