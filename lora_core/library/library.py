@@ -29,6 +29,7 @@ class Limits:
 
     headers: int | None = None  # files whose header is not in the index
     bytes: int | None = None  # of files whose hash is not
+    files: int | None = None  # that are hashed for it, however small they are
 
 
 _NO_LIMITS = Limits()
@@ -230,6 +231,9 @@ class _Search:
 
     def _afford(self, paths: Iterable[Path]) -> int:
         """The bytes of these files. Raises SearchUnfinished when they are more than may be hashed."""
+        paths = [*paths]
+        if self.limits.files is not None and len(paths) > self.limits.files:
+            raise SearchUnfinished(f"{len(paths)} LoRA files have to be hashed to find {self.hash}")
         total = sum(path.stat().st_size for path in paths)
         if self.limits.bytes is not None and total > self.limits.bytes:
             raise SearchUnfinished(f"{total} bytes of LoRA files have to be hashed to find {self.hash}")

@@ -38,7 +38,7 @@ INDEX = Index(
 )
 
 # The host checks a queued workflow on the thread that serves its page. Half a second is bearable there.
-_WHILE_THE_PAGE_WAITS = Limits(headers=64, bytes=2**28)
+_WHILE_THE_PAGE_WAITS = Limits(headers=64, bytes=2**28, files=256)
 
 
 def lora_names() -> list[str]:

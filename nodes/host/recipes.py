@@ -21,7 +21,7 @@ CHECKPOINTS = Index(
     Path(folder_paths.get_user_directory()) / "lora_rack" / "checkpoints.sqlite3",
     logging.getLogger(__name__).warning,
 )
-_WHILE_A_PERSON_WAITS = Limits(headers=500, bytes=2**32)  # some ten seconds of a fast disk
+_WHILE_A_PERSON_WAITS = Limits(headers=500, bytes=2**32, files=2000)  # some ten seconds of a fast disk
 
 
 def what_is_here() -> Here:

@@ -191,7 +191,7 @@ def test_a_saved_workflow_shows_the_same_curve_again(bench: Workbench) -> None:
 def test_a_drawn_bar_is_undone(bench: Workbench) -> None:
     bench.command("Comfy.NewBlankWorkflow")
     equaliser = add(bench, "IN04=0.5")
-    bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+    bench.remember()
     equaliser.bar("M00").focus()
     bench.page.keyboard.press("0")
     equaliser.holds("IN04=0.5 M00=0")

@@ -144,7 +144,7 @@ def test_all_tags_go_to_a_rack_and_back_each_as_one_step(bench: Workbench) -> No
     bench.command("Comfy.NewBlankWorkflow")
     text = f"a lake, <lora:{INK}:0.8>, night <lora:{OIL}:1>"
     prompt = add_prompt(bench, text, x=760)
-    bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+    bench.remember()
     _bar(prompt).get_by_role("button", name="Move all tags to a LoRA Rack").click()
     prompt.holds("a lake, night")
     (rack,) = bench.racks()

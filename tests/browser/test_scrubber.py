@@ -258,7 +258,7 @@ def test_use_this_sets_the_pick_and_the_next_stack(
 ) -> None:
     bench.command("Comfy.NewBlankWorkflow")
     found = run(bench, rendering)
-    bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+    bench.remember()
     found.thumb.focus()
     bench.page.keyboard.press("End")
     found.element.get_by_role("button", name="Use +2").click()

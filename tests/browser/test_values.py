@@ -57,7 +57,7 @@ def test_a_page_loaded_again_shows_the_last_edit(bench: Workbench) -> None:
     bench.is_spent = True
     bench.command("Comfy.NewBlankWorkflow")
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
-    bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+    bench.remember()
     _set(rack, "ink_wash", "0.6125")
     rack.holds(f"<lora:{INK}:0.6125>")
     kept = """() => [localStorage, sessionStorage].flatMap((all) => Object.values(all))
@@ -104,7 +104,7 @@ def test_copied_and_pasted_racks_are_two(bench: Workbench) -> None:
 def test_an_edit_is_undone_and_done_again(bench: Workbench) -> None:
     bench.command("Comfy.NewBlankWorkflow")
     rack = bench.add_rack(f"<lora:{INK}:0.8>")
-    bench.page.evaluate("() => app.extensionManager.workflow.activeWorkflow.changeTracker.checkState()")
+    bench.remember()
     _set(rack, "ink_wash", "0.25")
     rack.holds(f"<lora:{INK}:0.25>")
     for command, strength in (("Undo", "0.80"), ("Redo", "0.25"), ("Undo", "0.80")):

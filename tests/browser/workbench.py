@@ -128,6 +128,16 @@ class Workbench:
         self.page.wait_for_function(f"(before) => ({text})() !== before", arg=before)
         self.theme = theme
 
+    def remember(self) -> None:
+        """Have the host take the graph as a step to go back to, as it does after a person's edit.
+
+        It takes none while it still opens a workflow.
+        """
+        self.page.wait_for_function(
+            "() => { const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;"
+            " tracker.checkState(); return tracker.undoQueue.length > 0; }"
+        )
+
     def clear(self) -> None:
         """An empty graph at its natural size, nothing floating above it."""
         self.page.keyboard.press("Escape")

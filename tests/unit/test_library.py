@@ -272,7 +272,7 @@ def test_a_search_beyond_its_limits_is_left_unfinished(rack: Rack) -> None:
         Rack(rack.folder, Index(None)).library.find("an alias", limits=Limits(headers=0))
     assert rack.index.measured(path) is None
     assert rack.library.find("renamed", wanted, Limits(bytes=path.stat().st_size)) == "ink.safetensors"
-    assert rack.library.find("renamed", wanted, Limits(0, 0)) == "ink.safetensors"
+    assert rack.library.find("renamed", wanted, Limits(0, 0, 0)) == "ink.safetensors"
 
 
 def test_an_unreadable_file_does_not_stop_the_search(rack: Rack) -> None:

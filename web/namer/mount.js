@@ -14,5 +14,6 @@ export function mountNamer(node, server, host) {
   const combo = node.widgets?.find((widget) => widget.name === "lora_name");
   if (!combo) return; // the node names none, or the host could not make its own list, and has said why
   const root = lateView("lora-rack-namer", later.namer, (place, { fillNamer }) => fillNamer(place, node, combo, server, host));
-  addView(node, "lora_rack", root, () => HEIGHT_PX);
+  root.classList.remove("widget-expands"); // what there is to grow is the equaliser's
+  addView(node, "lora_rack", root, () => HEIGHT_PX, () => HEIGHT_PX);
 }

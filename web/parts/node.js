@@ -17,13 +17,15 @@
  * @param {string} name
  * @param {HTMLElement} element
  * @param {() => number} minHeight in px
+ * @param {() => number} [maxHeight] in px; where it is left out, the view grows with its node
  */
-export function addView(node, name, element, minHeight) {
+export function addView(node, name, element, minHeight, maxHeight) {
   const widget = node.addDOMWidget(name, name, element, {
     serialize: false, // not in the prompt
     hideOnZoom: false,
     margin: 6,
     getMinHeight: minHeight,
+    ...(maxHeight && { getMaxHeight: maxHeight }),
   });
   widget.serialize = false; // not in the workflow
   // A view is as wide as its node. The page's properties panel sets the width of a selected node's widgets to its own.
