@@ -135,7 +135,7 @@ class Workbench:
         """
         self.page.wait_for_function(
             "() => { const tracker = app.extensionManager.workflow.activeWorkflow.changeTracker;"
-            " tracker.checkState(); return tracker.undoQueue.length > 0; }"
+            " tracker.checkState(); return tracker.activeState?.nodes?.length === app.graph.nodes.length; }"
         )
 
     def clear(self) -> None:

@@ -106,7 +106,7 @@ export class Hint {
     this.about = { box, start: tag.start };
     const text = box.textOf(tag);
     const meaning = box.meaningOf(tag);
-    const key = JSON.stringify([text, tag.off, meaning]);
+    const key = JSON.stringify([text, tag.off, meaning, this.#verdictOn(meaning)]);
     if (key !== this.shownKey) {
       this.shownKey = key;
       this.#fill(box, tag, meaning);
@@ -146,10 +146,15 @@ export class Hint {
     this.title.hidden = meaning !== null && !name;
     setText(this.folder, folderOf(name));
     setText(this.family, card?.family ?? "");
-    this.#fillNote(tag, problem, this.desk.verdicts.get(card?.name ?? "") ?? "");
+    this.#fillNote(tag, problem, this.#verdictOn(meaning));
     this.#fillWords(box, card?.words ?? []);
     this.strength.hidden = !row;
     if (row) this.#showFader(stemOf(name), row.strength_model);
+  }
+
+  /** @param {TagMeaning | null} meaning */
+  #verdictOn(meaning) {
+    return this.desk.verdicts.get(meaning?.card?.name ?? "") ?? "";
   }
 
   /** @param {Tag} tag @param {import("../server.js").Problem | null} problem @param {string} verdict */
