@@ -37,20 +37,21 @@ def _held(client: HostClient, work: Callable[[], None]) -> float:
     waits: list[float] = []
     is_done = threading.Event()
 
-    def ask() -> None:
-        while not is_done.wait(0.02):
+    def keep_asking() -> None:
+        while not waits or not is_done.wait(0.02):
             started = time.monotonic()
             ask(client, "GET", "/prompt")
             waits.append(time.monotonic() - started)
 
-    asker = threading.Thread(target=ask)
+    asker = threading.Thread(target=keep_asking)
     asker.start()
     try:
         work()
     finally:
         is_done.set()
         asker.join()
-    return max(waits, default=0.0)
+    assert waits, "the work was over before the host was asked anything"
+    return max(waits)
 
 
 def _check_not_held(client: HostClient, work: Callable[[], None]) -> None:
