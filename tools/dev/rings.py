@@ -42,8 +42,8 @@ RINGS = (
     Ring("types", checks.types, 20, (Need.TOOLS, Need.TYPESCRIPT)),
     Ring("unit", checks.unit, 60),
     Ring("host", checks.host, 270, _HOST),
-    Ring("api", checks.api, 110, _HOST),
-    Ring("browser", checks.browser, 320, _HOST),
+    Ring("api", checks.api, 150, _HOST),
+    Ring("browser", checks.browser, 780, _HOST),
     Ring("fuzz", checks.fuzz, 600, _HOST, is_on_demand=True),
 )
 
