@@ -226,8 +226,10 @@ def test_the_pointer_shows_what_a_tag_is(bench: Workbench) -> None:
 @pytest.mark.frontends
 def test_after_a_load_and_an_undo_and_in_a_subgraph_tags_are_coloured(bench: Workbench) -> None:
     bench.is_spent = True
+    opened = "app.extensionManager.workflow.activeWorkflow.path"
+    before = bench.page.evaluate(f"() => {opened}")
     bench.command("Comfy.NewBlankWorkflow")
-    bench.remember()  # the empty graph: it may take a moment until the new workflow is the one that is open
+    bench.page.wait_for_function(f"(before) => {opened} !== before", arg=before)
     prompt = add_prompt(bench, LAKE)
     bench.remember()
     prompt.looks((f"<lora:{INK}:0.8>", "is-fine"))
