@@ -14,6 +14,7 @@ from ...lora_core.errors import BadRequest, RackError
 from ...lora_core.fetching import Offer, Reference, read_reference
 from ...lora_core.untrusted import shown
 from .. import host
+from .bodies import text_in
 
 Json = dict[str, Any]
 
@@ -51,17 +52,19 @@ def look_up(body: Json) -> Json:
 
 def start(body: Json) -> Json:
     """{"reference", "folder"?} → the job, which may be under way already."""
-    return host.DOWNLOADS.start(_text(body, "reference"), _text({"folder": "", **body}, "folder")).as_json()
+    return host.DOWNLOADS.start(
+        text_in(body, "reference"), text_in({"folder": "", **body}, "folder")
+    ).as_json()
 
 
 def cancel(body: Json) -> Json:
     """{"id"} → the job. What came is kept: begun again, it goes on."""
-    return host.DOWNLOADS.cancel(_text(body, "id")).as_json()
+    return host.DOWNLOADS.cancel(text_in(body, "id")).as_json()
 
 
 def forget(body: Json) -> Json:
     """{"id"} → the job, which has ended and is on the list no more."""
-    return host.DOWNLOADS.forget(_text(body, "id")).as_json()
+    return host.DOWNLOADS.forget(text_in(body, "id")).as_json()
 
 
 GETS: dict[str, Callable[[Mapping[str, str]], Json]] = {"get/jobs": jobs}
@@ -89,10 +92,3 @@ def _offer(asked: str, found: Offer | RackError) -> Json:
         "others": [other.file_name for other in found.others],
     }
     return {"asked": asked, "offer": offer, "problem": None}
-
-
-def _text(holder: Mapping[str, Any], name: str) -> str:
-    value = holder.get(name)
-    if not isinstance(value, str):
-        raise BadRequest(f'the request must hold a text "{name}", not {shown(value)}')
-    return value

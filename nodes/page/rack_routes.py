@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...lora_core.errors import BadRequest, RackError
+from ...lora_core.errors import RackError
 from ...lora_core.racks import SavedRack, unpack
 from ...lora_core.stack import NamedRack
-from ...lora_core.untrusted import shown
 from .. import host
 from . import row_json
+from .bodies import text_in
 
 Json = dict[str, Any]
 RACKS = host.RACKS
@@ -23,17 +23,17 @@ def listed(query: Mapping[str, str]) -> Json:
 
 def kept(query: Mapping[str, str]) -> Json:
     """?name= → the rack and its text."""
-    return _whole(RACKS.get(_text(query, "name")))
+    return _whole(RACKS.get(text_in(query, "name")))
 
 
 def saved(body: Json) -> Json:
     """{"name", "text", "version"} → the rack. `version` is that of the one to replace, else empty."""
-    return _whole(RACKS.save(_text(body, "name"), _text(body, "text"), _version(body)))
+    return _whole(RACKS.save(text_in(body, "name"), text_in(body, "text"), _version(body)))
 
 
 def renamed(body: Json) -> Json:
     """{"name", "to", "version"} → the rack."""
-    return _whole(RACKS.rename(_text(body, "name"), _text(body, "to"), _version(body)))
+    return _whole(RACKS.rename(text_in(body, "name"), text_in(body, "to"), _version(body)))
 
 
 def unpacked(body: Json) -> Json:
@@ -45,7 +45,7 @@ def unpacked(body: Json) -> Json:
 
 def deleted(body: Json) -> Json:
     """{"name", "version"} → the name."""
-    RACKS.delete(_text(body, "name"), _version(body))
+    RACKS.delete(text_in(body, "name"), _version(body))
     return {"name": body["name"]}
 
 
@@ -58,14 +58,7 @@ def _whole(rack: SavedRack) -> Json:
 
 
 def _version(body: Json) -> str:
-    return _text({"version": "", **body}, "version")
-
-
-def _text(holder: Mapping[str, Any], name: str) -> str:
-    value = holder.get(name)
-    if not isinstance(value, str):
-        raise BadRequest(f'the request must hold a text "{name}", not {shown(value)}')
-    return value
+    return text_in({"version": "", **body}, "version")
 
 
 GETS: dict[str, Callable[[Mapping[str, str]], Json]] = {"racks": listed, "rack": kept}
